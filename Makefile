@@ -1,0 +1,54 @@
+# Makefile - builds build/boltzd and build/libboltz.a; see README.md for what to type.
+CC ?= cc
+CXX ?= c++
+AR ?= ar
+BUILD ?= build
+OPT ?= -O3
+SANITIZE ?=
+
+WARN = -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wundef -Wno-missing-field-initializers
+CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE
+ALL_CFLAGS = -std=c17 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fstack-protector-strong -pthread $(WARN) $(SANITIZE) $(CFLAGS)
+ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(SANITIZE) $(CXXFLAGS)
+ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
+CORE_LIBS = -lopenblas -lstdc++ -lm
+SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lmd $(CORE_LIBS)
+
+CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c core/*/*.cc))
+SERVER_SRC := $(sort $(wildcard server/*.c server/*/*.c))
+CORE_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(CORE_SRC)))
+SERVER_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(SERVER_SRC)))
+SERVER_LIB_OBJ := $(filter-out $(BUILD)/server/main.o,$(SERVER_OBJ))
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
+HTTP_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/test_*.c)))
+
+.PHONY: all clean
+all: $(BUILD)/boltzd $(BUILD)/libboltz.a
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libboltz.a: $(CORE_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/boltzd: $(SERVER_OBJ) $(BUILD)/libboltz.a
+	$(CC) $(ALL_LDFLAGS) $^ $(SERVER_LIBS) -o $@
+
+$(TESTS): $(BUILD)/tests/%: tests/%.c $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@
+
+$(HTTP_TESTS): $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(CORE_OBJ:.o=.d) $(SERVER_OBJ:.o=.d)

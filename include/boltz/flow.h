@@ -1,0 +1,134 @@
+/* flow.h - base density and layers over one flat weight vector: sample, log density. */
+#ifndef BOLTZ_FLOW_H
+#define BOLTZ_FLOW_H
+
+#include "boltz/base_density.h"
+#include "boltz/json.h"
+#include "boltz/layer.h"
+
+#define BOLTZ_LAYERS_MAX 256
+
+/** What a flow is to be: kinds and settings, short forms already expanded. */
+struct boltz_flow_spec {
+  const struct boltz_base_kind *base;
+  const void *base_settings;
+  int nlayers;
+  struct {
+    const struct boltz_layer_kind *kind;
+    const void *settings;
+  } layers[BOLTZ_LAYERS_MAX];
+};
+
+/** Append a layer to a spec; a short form is expanded. Errors: OUT_OF_RANGE (too many, bad
+ * settings). */
+enum boltz_status boltz_flow_spec_add(struct boltz_flow_spec *spec,
+                                      const struct boltz_layer_kind *kind, const void *settings,
+                                      int dim, struct boltz_arena *arena);
+
+/**
+ * Read {"base": "normal" | {"type": …}, "layers": [{"type": …, …}, …]}; pointers of errors start at
+ * the object. Errors: UNKNOWN_NAME for a base or layer, and those of boltz_json_fields.
+ */
+enum boltz_status boltz_flow_spec_parse(const struct boltz_json *object, int dim,
+                                        struct boltz_arena *arena, struct boltz_flow_spec *spec);
+
+/** Print a spec in that form, every setting filled in. */
+void boltz_flow_spec_print(const struct boltz_flow_spec *spec, struct boltz_arena *arena,
+                           struct boltz_text *text);
+
+/** Append the layers that end on the energy's domains where the list does not. */
+enum boltz_status boltz_flow_spec_complete(struct boltz_flow_spec *spec,
+                                           const struct boltz_energy *energy,
+                                           struct boltz_arena *arena);
+
+/** A flow without its weights. Immutable once made. */
+struct boltz_flow {
+  struct boltz_flow_spec spec;
+  int dim;
+  int nlayers;
+  struct boltz_layer *layers; /* [nlayers], in the direction z to x */
+  size_t nw, npacked;
+  double flops; /* of one row, one way */
+};
+
+/**
+ * Make a flow in the arena. Errors: those of the layers' build(), pointer "/layers/<i>/…";
+ * NO_MEMORY.
+ */
+enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
+                                 struct boltz_arena *arena, struct boltz_flow *flow);
+
+/** Zeroed weights for a flow. */
+enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_arena *arena,
+                                    struct boltz_weights *weights);
+
+/** Initial weights (near the identity) from a seed; packed too. */
+void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights);
+
+/** Bring weights->packed up to date with weights->flat. */
+void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights);
+
+/** Data-dependent initial weights of the layers that have them: pushes x to z, fitting as it goes.
+ */
+enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct boltz_batch *x,
+                                 struct boltz_weights *weights, struct boltz_arena *scratch);
+
+/** Tensor number k of the flow with its full name ("layers.0.scale.0.weight") and its offset from
+ * the start of weights.flat; false past the last. */
+bool boltz_flow_tensor(const struct boltz_flow *flow, int k, struct boltz_tensor *tensor);
+
+/**
+ * Push a batch through every layer, in place.
+ *
+ *   x        [n, dim]  in and out
+ *   log_det  [n]       out: log|det d(output)/d(input)|
+ *
+ * Errors: none; an overflow, or exhausted scratch, shows as a non-finite log_det.
+ * Threads: reads flow and weights only.
+ */
+void boltz_flow_transform(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                          enum boltz_direction direction, struct boltz_batch *x, double *log_det,
+                          struct boltz_arena *scratch);
+
+/**
+ * Draw latents and push them through every layer.
+ *
+ *   first   index of the first sample: sample i depends on (seed, first + i) only
+ *   x       [n, dim]   out: configurations, in the energy's own length unit
+ *   z       [n, dim]   out or NULL: the latents
+ *   log_q   [n]        out: log density at x [nats]
+ *
+ * Errors: none; an overflow shows as a non-finite log_q.
+ * Threads: reads flow and weights only.
+ * Source: Dinh et al. 2017 (RealNVP), eqs. 7-8.
+ */
+void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                       uint64_t seed, enum boltz_stream stream, uint64_t first,
+                       struct boltz_batch *x, struct boltz_batch *z, double *log_q,
+                       struct boltz_arena *scratch);
+
+/** log q(x) [n] of given configurations, all inside the domain; x becomes z. */
+void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                            struct boltz_batch *x, double *log_q, struct boltz_arena *scratch);
+
+/**
+ * Forward with a tape, then back.
+ * boltz_flow_record() is boltz_flow_transform() that leaves a tape in scratch;
+ * boltz_flow_backward() takes g = dJ/d(output) [n, dim] and glog_det = dJ/d(log_det) [n], turns g
+ * into dJ/d(input) and x back into the inputs, and adds dJ/dw to gw [nw]. The tape lives until
+ * scratch is released. record returns NULL when scratch is exhausted.
+ */
+struct boltz_tape;
+struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,
+                                     const struct boltz_weights *weights,
+                                     enum boltz_direction direction, struct boltz_batch *x,
+                                     double *log_det, struct boltz_arena *scratch);
+void boltz_flow_backward(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                         struct boltz_tape *tape, struct boltz_batch *x, struct boltz_batch *g,
+                         const double *glog_det, float *gw, struct boltz_arena *scratch);
+
+/** Rows of a tile whose work of `passes` one-way passes stays near `flops` operations: a multiple
+ * of 8 in [8, 512], from the flow alone, so that no result depends on the machine. */
+size_t boltz_flow_tile(const struct boltz_flow *flow, double passes, double flops);
+
+#endif

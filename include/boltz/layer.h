@@ -1,0 +1,105 @@
+/* layer.h - an invertible map and its gradients. */
+#ifndef BOLTZ_LAYER_H
+#define BOLTZ_LAYER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "boltz/batch.h"
+#include "boltz/energy.h"
+#include "boltz/field.h"
+
+/** Which way a batch goes: latents to configurations, or back. */
+enum boltz_direction { BOLTZ_TO_X, BOLTZ_TO_Z };
+
+/** A named piece of the flat weight vector: row-major `shape`, float32. */
+struct boltz_tensor {
+  char name[64]; /* within its layer: "scale.0.weight" */
+  int rank;
+  int64_t shape[2];
+  size_t offset; /* from the start of the layer's weights */
+};
+
+/** The trainable numbers of a flow: as the checkpoint holds them, and as the kernels read them. */
+struct boltz_weights {
+  float *flat;   /* [nw]      what is trained and stored; tensors are row-major pieces of it */
+  float *packed; /* [npacked] the same, laid out for the kernels by boltz_flow_pack() */
+};
+
+struct boltz_layer;
+struct boltz_flow_spec;
+
+/** A kind of layer: the constant table at the end of its file. */
+struct boltz_layer_kind {
+  const char *name;
+  const char *doc; /* the formula, direction z to x */
+  const char *source;
+  const struct boltz_field *fields;
+  size_t settings_size;
+
+  /* A short form is replaced by other layers, and has none of the functions below. */
+  enum boltz_status (*expand)(const void *settings, int dim, struct boltz_flow_spec *spec,
+                              struct boltz_arena *arena);
+
+  /* Check the settings against layer->dim; set plan, nw and npacked. */
+  enum boltz_status (*build)(struct boltz_layer *layer, struct boltz_arena *arena);
+
+  /* Which domains coordinates are left in, direction z to x: changes domain[dim] in place; NULL: it
+     leaves every coordinate real and refuses none. */
+  void (*domains)(const struct boltz_layer *layer, struct boltz_domain *domain);
+
+  /* Tensor number k, false past the last. NULL: no weights. */
+  bool (*tensor)(const struct boltz_layer *layer, int k, struct boltz_tensor *tensor);
+
+  /* Initial weights [nw]: near the identity, from (seed, index of the layer in its flow). */
+  void (*init)(const struct boltz_layer *layer, uint64_t seed, int index, float *w);
+
+  /* Initial weights from data, going x to z (actnorm). NULL: none. */
+  void (*fit)(const struct boltz_layer *layer, const struct boltz_batch *x, float *w);
+
+  /* Weights into the kernels' layout. NULL: nothing is packed. */
+  void (*pack)(const struct boltz_layer *layer, const float *w, float *packed);
+
+  /* Map the batch in place and add log|det d(out)/d(in)| to log_det [n]. When `tape` is not NULL,
+     what backward() needs is allocated in `scratch` and left in *tape. */
+  void (*apply)(const struct boltz_layer *layer, const struct boltz_weights *w,
+                enum boltz_direction direction, struct boltz_batch *x, double *log_det, void **tape,
+                struct boltz_arena *scratch);
+
+  /* The gradient back through apply(): g [n, dim] holds dJ/d(out) and becomes dJ/d(in);
+     glog_det [n] is dJ/d(log_det); dJ/dw is added to gw [nw of this layer]. x [n, dim] holds the
+     layer's outputs and becomes its inputs. */
+  void (*backward)(const struct boltz_layer *layer, const struct boltz_weights *w,
+                   enum boltz_direction direction, void *tape, struct boltz_batch *x,
+                   struct boltz_batch *g, const double *glog_det, float *gw,
+                   struct boltz_arena *scratch);
+
+  /* Floating point operations of one row, one way. NULL: next to nothing. */
+  double (*flops)(const struct boltz_layer *layer);
+};
+
+/** A layer at its place in a flow. `w` given to its functions is the whole flow's: a layer adds its
+ * own offsets (boltz_layer_flat, boltz_layer_packed). */
+struct boltz_layer {
+  const struct boltz_layer_kind *kind;
+  const void *settings;
+  int dim;
+  void *plan;               /* what build() worked out */
+  size_t w_offset, nw;      /* its share of weights.flat */
+  size_t p_offset, npacked; /* its share of weights.packed */
+};
+
+static inline const float *boltz_layer_flat(const struct boltz_layer *layer,
+                                            const struct boltz_weights *w) {
+  return w->flat + layer->w_offset;
+}
+
+static inline const float *boltz_layer_packed(const struct boltz_layer *layer,
+                                              const struct boltz_weights *w) {
+  return w->packed + layer->p_offset;
+}
+
+const struct boltz_layer_kind *boltz_layer_kind_at(int index);
+const struct boltz_layer_kind *boltz_layer_kind_find(const char *name);
+
+#endif
