@@ -1,0 +1,28 @@
+/* server.h - the parts of a running daemon, by name. main.c opens them in this order and closes
+ * them in reverse. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+struct config;
+struct log;
+struct metrics;
+struct pool;
+struct store;
+struct registry;
+struct jobs;
+struct http;
+
+/** Everything a handler may reach. The pointers are set once, before the first request. */
+struct server {
+  const struct config *config;
+  struct log *log;
+  struct metrics *metrics;
+  struct pool *pool;         /* worker threads */
+  struct store *store;       /* the thread that owns SQLite and every fsync */
+  struct registry *registry; /* models and versions in memory */
+  struct jobs *jobs;
+  struct http *http;
+  long long started_ms; /* wall clock, for uptime */
+};
+
+#endif
