@@ -15,6 +15,7 @@
 #include "boltz/layer.h"
 #include "boltz/move.h"
 #include "boltz/npy.h"
+#include "boltz/plan.h"
 #include "boltz/rng.h"
 #include "boltz/safetensors.h"
 #include "boltz/stats.h"

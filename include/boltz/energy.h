@@ -83,7 +83,8 @@ enum boltz_status boltz_energy_new(const struct boltz_energy_kind *kind, const v
  *   u    [n]      out: +infinity outside the domain; an edge counts as one ulp inside
  *   gu   [n, dim] out or NULL: 0 outside the domain
  *
- * Periodic coordinates are wrapped first. Errors: none; an overflow shows as a non-finite u.
+ * Periodic coordinates are wrapped first. x that is not finite is outside. Errors: none; an
+ * overflow or exhausted scratch shows as a non-finite u.
  * Threads: reads energy only. Scratch is given back.
  */
 void boltz_energy_eval(const struct boltz_energy *energy, double temperature,

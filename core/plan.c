@@ -1,0 +1,125 @@
+/* plan.c - what to train when nobody said. It sees domains, dimension, energy and temperature,
+ * never the kind's name. */
+#include "boltz/plan.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define STAGE(member) offsetof(struct boltz_stage, member)
+
+const struct boltz_field boltz_stage_fields[] = {
+    {.name = "steps",
+     .type = BOLTZ_FIELD_INT,
+     .offset = STAGE(steps),
+     .def = 2000,
+     .low = 1,
+     .high = 1e8,
+     .doc = "optimizer steps"},
+    {.name = "batch",
+     .type = BOLTZ_FIELD_INT,
+     .offset = STAGE(batch),
+     .def = 1000,
+     .low = 1,
+     .high = 1e6,
+     .unit = "samples",
+     .doc = "data rows and latents of one step"},
+    {.name = "learning_rate",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(learning_rate),
+     .def = 1e-3,
+     .low = 0,
+     .high = 1,
+     .low_open = true,
+     .doc = "highest learning rate of the stage"},
+    {.name = "final_learning_rate",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(final_learning_rate),
+     .def = 1,
+     .low = 0,
+     .high = 1,
+     .doc = "where the cosine from learning_rate ends, as a fraction of it; 1: constant"},
+    {.name = "warm_up",
+     .type = BOLTZ_FIELD_INT,
+     .offset = STAGE(warm_up),
+     .def = 0,
+     .low = 0,
+     .high = 1e8,
+     .doc = "steps of linear growth of the learning rate at the start of the stage"},
+    {.name = "ml",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(ml),
+     .def = 0,
+     .low = 0,
+     .high = 1e6,
+     .doc = "weight of J_ML, the negative log likelihood of the data"},
+    {.name = "kl",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(kl),
+     .def = 0,
+     .low = 0,
+     .high = 1e6,
+     .doc = "weight of J_KL, the reverse Kullback-Leibler divergence up to a constant"},
+    {.name = "clip_norm",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(clip_norm),
+     .def = 10,
+     .low = 0,
+     .high = 1e12,
+     .doc = "a gradient longer than this is scaled down to it; 0: never"},
+    BOLTZ_FIELDS_END};
+
+enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct boltz_arena *arena,
+                                  struct boltz_flow_spec *spec) {
+  static const char text[] =
+      "{\"base\":\"normal\",\"layers\":["
+      "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_activation\":\"tanh\",\"scale_"
+      "cap\":2}]}";
+  struct boltz_json *object;
+  BOLTZ_TRY(boltz_json_parse(text, sizeof text - 1, 8, arena, &object));
+  BOLTZ_TRY(boltz_flow_spec_parse(object, energy->dim, arena, spec));
+  return boltz_flow_spec_complete(spec, energy, arena);
+}
+
+void boltz_plan_explore(const struct boltz_energy *energy, struct boltz_explore_options *options) {
+  (void)energy;
+  *options = (struct boltz_explore_options){
+      .walkers = 64, .rungs = 0, .hot = 32, .burn_in = 2000, .steps = 20000, .stride = 20};
+}
+
+void boltz_plan_stages(const struct boltz_energy *energy,
+                       struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
+  (void)energy;
+  stages[0] = (struct boltz_stage){.steps = 1000,
+                                   .batch = 1000,
+                                   .learning_rate = 2e-3,
+                                   .final_learning_rate = 1,
+                                   .warm_up = 50,
+                                   .ml = 1,
+                                   .kl = 0,
+                                   .clip_norm = 10};
+  stages[1] = (struct boltz_stage){.steps = 4000,
+                                   .batch = 1000,
+                                   .learning_rate = 2e-3,
+                                   .final_learning_rate = 0.005,
+                                   .ml = 1,
+                                   .kl = 1,
+                                   .clip_norm = 10};
+}
+
+double boltz_plan_energy_high(const struct boltz_energy *energy, const struct boltz_batch *data,
+                              struct boltz_arena *scratch) {
+  enum { TILE = 256 };
+  double u[TILE], high = -INFINITY;
+  struct boltz_mark mark = boltz_arena_mark(scratch);
+  for (size_t first = 0; first < data->n; first += TILE) {
+    size_t n = data->n - first < TILE ? data->n - first : TILE;
+    struct boltz_batch view;
+    if (boltz_batch_view(scratch, data, first, n, &view) != BOLTZ_OK) break;
+    boltz_energy_eval(energy, energy->temperature, &view, u, NULL, scratch);
+    for (size_t i = 0; i < n; i++)
+      if (isfinite(u[i]) && u[i] > high) high = u[i];
+    boltz_arena_release(scratch, mark);
+  }
+  boltz_arena_release(scratch, mark);
+  return isfinite(high) ? high + 20 : 1e4;
+}

@@ -1,0 +1,261 @@
+/* train_spec.c - a training request into a complete specification, and back into JSON. */
+#include <stddef.h>
+#include <string.h>
+
+#include "server/jobs/train.h"
+
+#define SPEC(member) offsetof(struct train_spec, member)
+#define DATA(member) offsetof(struct train_data, member)
+
+#define STAGES_MAX 64
+
+static const char *const precisions[] = {"auto", "fp32", NULL};
+
+const struct boltz_field train_fields[] = {
+    {.name = "seed", .type = BOLTZ_FIELD_SEED, .offset = SPEC(seed), .doc = "of everything random"},
+    {.name = "from_version",
+     .type = BOLTZ_FIELD_INT,
+     .offset = SPEC(from_version),
+     .def = 0,
+     .low = 0,
+     .high = 9e15,
+     .doc = "go on from this version's flow and weights; 0: start anew"},
+    {.name = "validate_every",
+     .type = BOLTZ_FIELD_INT,
+     .offset = SPEC(validate_every),
+     .def = 250,
+     .low = 1,
+     .high = 1e8,
+     .unit = "steps",
+     .doc = "how often ess_fraction is measured on fresh samples"},
+    {.name = "checkpoint_every",
+     .type = BOLTZ_FIELD_INT,
+     .offset = SPEC(checkpoint_every),
+     .def = 500,
+     .low = 1,
+     .high = 1e8,
+     .unit = "steps",
+     .doc = "how often the state is saved for a restart"},
+    {.name = "precision",
+     .type = BOLTZ_FIELD_CHOICE,
+     .offset = SPEC(precision),
+     .def_text = "auto",
+     .choices = precisions,
+     .doc = "of the published version's conditioners; training is fp32"},
+    {.name = "serve",
+     .type = BOLTZ_FIELD_BOOL,
+     .offset = SPEC(serve),
+     .def = 1,
+     .doc = "let the new version answer requests as soon as it is there"},
+    BOLTZ_FIELDS_END};
+
+static const struct boltz_field data_fields[] = {
+    {.name = "dataset",
+     .type = BOLTZ_FIELD_TEXT,
+     .offset = DATA(dataset),
+     .high = 64,
+     .doc = "a dataset of this dimension; without it a Monte Carlo run by replica exchange"},
+    {.name = "walkers",
+     .type = BOLTZ_FIELD_INT,
+     .offset = DATA(walkers),
+     .def = 64,
+     .low = 1,
+     .high = 65536,
+     .doc = "ladders of temperatures side by side"},
+    {.name = "rungs",
+     .type = BOLTZ_FIELD_INT,
+     .offset = DATA(rungs),
+     .def = 0,
+     .low = 0,
+     .high = 64,
+     .doc = "temperatures of a ladder; 0: chosen from the dimension"},
+    {.name = "hot",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = DATA(hot),
+     .def = 32,
+     .low = 1,
+     .high = 1e6,
+     .doc = "highest temperature over the model's"},
+    {.name = "burn_in",
+     .type = BOLTZ_FIELD_INT,
+     .offset = DATA(burn_in),
+     .def = 2000,
+     .low = 0,
+     .high = 1e9,
+     .unit = "sweeps",
+     .doc = "sweeps before the first configuration is kept"},
+    {.name = "steps",
+     .type = BOLTZ_FIELD_INT,
+     .offset = DATA(steps),
+     .def = 20000,
+     .low = 1,
+     .high = 1e9,
+     .unit = "sweeps",
+     .doc = "sweeps after burn-in"},
+    {.name = "stride",
+     .type = BOLTZ_FIELD_INT,
+     .offset = DATA(stride),
+     .def = 20,
+     .low = 1,
+     .high = 1e9,
+     .unit = "sweeps",
+     .doc = "every stride-th sweep is kept"},
+    BOLTZ_FIELDS_END};
+
+static const char *const others[] = {"kind", "model", "flow", "data", "stages", NULL};
+
+/* The flow of the version to go on from, copied through its JSON into the job's arena. */
+static enum boltz_status flow_of_version(struct job *job, int64_t number,
+                                         struct boltz_flow_spec *spec, const char **reason) {
+  struct registry *registry = job->server->registry;
+  struct version *version = NULL;
+  enum version_found found = registry_version(registry, job->model, number, &version);
+  if (found == VERSION_NOT_LOADED) {
+    BOLTZ_TRY(registry_load(registry, job->model, number));
+    found = registry_version(registry, job->model, number, &version);
+  }
+  if (found != VERSION_READY) {
+    *reason = "VERSION_NOT_FOUND";
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/from_version", "model %s has no version %lld",
+                         job->model_name, (long long)number);
+  }
+  struct boltz_text text = {0};
+  struct boltz_json *object = NULL;
+  boltz_flow_spec_print(&version->checkpoint.flow.spec, job->arena, &text);
+  enum boltz_status status =
+      text.failed ? boltz_fail(BOLTZ_NO_MEMORY, "no memory to copy the flow of version %lld",
+                               (long long)number)
+                  : boltz_json_parse(text.data, text.size, 32, job->arena, &object);
+  if (status == BOLTZ_OK)
+    status = boltz_flow_spec_parse(object, job->model->energy.dim, job->arena, spec);
+  boltz_text_free(&text);
+  version_release(version);
+  return status;
+}
+
+static enum boltz_status parse_flow(struct job *job, const struct boltz_json *node, bool restart,
+                                    struct train_spec *spec, const char **reason) {
+  const struct boltz_energy *energy = &job->model->energy;
+  if (node && node->type == BOLTZ_JSON_NULL) node = NULL;
+  if (spec->from_version && !restart) {
+    if (node)
+      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/flow",
+                           "flow cannot be given with from_version: version %lld has its own",
+                           (long long)spec->from_version);
+    return flow_of_version(job, spec->from_version, &spec->flow, reason);
+  }
+  if (!node) return boltz_plan_flow(energy, job->arena, &spec->flow);
+  BOLTZ_TRY(
+      boltz_fail_under(boltz_flow_spec_parse(node, energy->dim, job->arena, &spec->flow), "/flow"));
+  BOLTZ_TRY(boltz_fail_under(boltz_flow_spec_complete(&spec->flow, energy, job->arena), "/flow"));
+  struct boltz_flow flow;
+  return boltz_fail_under(boltz_flow_new(&spec->flow, energy->dim, job->arena, &flow), "/flow");
+}
+
+static enum boltz_status parse_data(struct job *job, const struct boltz_json *node, bool restart,
+                                    struct train_data *data, const char **reason) {
+  struct boltz_explore_options plan;
+  if (!node || node->type == BOLTZ_JSON_NULL) {
+    boltz_plan_explore(&job->model->energy, &plan);
+    *data = (struct train_data){.walkers = (int64_t)plan.walkers,
+                                .rungs = plan.rungs,
+                                .hot = plan.hot,
+                                .burn_in = (int64_t)plan.burn_in,
+                                .steps = (int64_t)plan.steps,
+                                .stride = (int64_t)plan.stride};
+    return BOLTZ_OK;
+  }
+  BOLTZ_TRY(
+      boltz_fail_under(boltz_json_fields(node, data_fields, NULL, data, job->arena), "/data"));
+  if (data->stride > data->steps)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/stride", "stride = %lld is over steps = %lld",
+                         (long long)data->stride, (long long)data->steps);
+  if (!data->dataset || restart) return BOLTZ_OK;
+  struct dataset dataset;
+  if (!registry_dataset(job->server->registry, data->dataset, &dataset)) {
+    *reason = "DATASET_NOT_FOUND";
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/dataset", "there is no dataset %s",
+                         data->dataset);
+  }
+  if (dataset.dim != job->model->energy.dim)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/dataset",
+                         "dataset %s has dim %d, model %s has dim %d", data->dataset, dataset.dim,
+                         job->model_name, job->model->energy.dim);
+  return BOLTZ_OK;
+}
+
+static enum boltz_status parse_stage(const struct boltz_json *node, struct boltz_arena *arena,
+                                     struct boltz_stage *stage) {
+  BOLTZ_TRY(boltz_json_fields(node, boltz_stage_fields, NULL, stage, arena));
+  if (!boltz_json_member(node, "ml") && !boltz_json_member(node, "kl")) stage->ml = stage->kl = 1;
+  if (stage->ml == 0 && stage->kl == 0)
+    return boltz_fail(BOLTZ_OUT_OF_RANGE, "ml and kl are both 0: one of them must be positive");
+  return BOLTZ_OK;
+}
+
+static enum boltz_status parse_stages(struct job *job, const struct boltz_json *node,
+                                      struct train_spec *spec) {
+  if (!node || node->type == BOLTZ_JSON_NULL) {
+    spec->nstages = BOLTZ_PLAN_STAGES;
+    spec->stages = BOLTZ_NEW_ARRAY(job->arena, BOLTZ_PLAN_STAGES, struct boltz_stage);
+    if (!spec->stages) return BOLTZ_NO_MEMORY;
+    boltz_plan_stages(&job->model->energy, spec->stages);
+    return BOLTZ_OK;
+  }
+  if (node->type != BOLTZ_JSON_ARRAY || node->numbers)
+    return boltz_fail_at(BOLTZ_WRONG_TYPE, "/stages", "stages must be a list of objects");
+  if (node->n < 1 || node->n > STAGES_MAX)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/stages",
+                         "stages has %zu members, which is not in [1, %d]", node->n, STAGES_MAX);
+  spec->nstages = node->n;
+  spec->stages = BOLTZ_NEW_ARRAY(job->arena, node->n, struct boltz_stage);
+  if (!spec->stages) return BOLTZ_NO_MEMORY;
+  int k = 0;
+  for (const struct boltz_json *stage = node->child; stage; stage = stage->next, k++)
+    BOLTZ_TRY(boltz_fail_under(parse_stage(stage, job->arena, &spec->stages[k]), "/stages/%d", k));
+  return BOLTZ_OK;
+}
+
+/* The specification as JSON, every default filled in; train_parse() reads it again. */
+static enum boltz_status print_spec(struct job *job, const struct train_spec *spec) {
+  struct boltz_text text = {0};
+  boltz_text_puts(&text, "{\"kind\":\"train\",\"model\":");
+  boltz_text_quoted(&text, job->model_name);
+  boltz_text_puts(&text, ",");
+  boltz_json_print_fields(train_fields, spec, job->arena, &text);
+  boltz_text_puts(&text, ",\"flow\":");
+  boltz_flow_spec_print(&spec->flow, job->arena, &text);
+  boltz_text_puts(&text, ",\"data\":{");
+  boltz_json_print_fields(data_fields, &spec->data, job->arena, &text);
+  boltz_text_puts(&text, "},\"stages\":[");
+  for (size_t k = 0; k < spec->nstages; k++) {
+    boltz_text_puts(&text, k ? ",{" : "{");
+    boltz_json_print_fields(boltz_stage_fields, &spec->stages[k], job->arena, &text);
+    boltz_text_puts(&text, "}");
+  }
+  boltz_text_puts(&text, "]}");
+  if (!text.failed) job->spec_json = boltz_arena_strdup(job->arena, text.data);
+  boltz_text_free(&text);
+  return job->spec_json ? BOLTZ_OK : boltz_fail(BOLTZ_NO_MEMORY, "no memory for the job's spec");
+}
+
+enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bool restart,
+                              const char **reason) {
+  struct train_spec *spec = BOLTZ_NEW(job->arena, struct train_spec);
+  if (!spec) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_json_fields(body, train_fields, others, spec, job->arena));
+  BOLTZ_TRY(parse_flow(job, boltz_json_member(body, "flow"), restart, spec, reason));
+  BOLTZ_TRY(parse_data(job, boltz_json_member(body, "data"), restart, &spec->data, reason));
+  BOLTZ_TRY(parse_stages(job, boltz_json_member(body, "stages"), spec));
+  job->seed = spec->seed;
+  job->dataset = spec->data.dataset;
+  job->spec = spec;
+  return print_spec(job, spec);
+}
+
+int64_t train_total_steps(const struct job *job) {
+  const struct train_spec *spec = job->spec;
+  int64_t total = 0;
+  for (size_t k = 0; k < spec->nstages; k++) total += spec->stages[k].steps;
+  return total;
+}
