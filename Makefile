@@ -22,8 +22,38 @@ SERVER_LIB_OBJ := $(filter-out $(BUILD)/server/main.o,$(SERVER_OBJ))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
 HTTP_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/test_*.c)))
 
-.PHONY: all clean
+.PHONY: all tests check check-threads test test-long run demo clean
 all: $(BUILD)/boltzd $(BUILD)/libboltz.a
+
+tests: $(TESTS) $(HTTP_TESTS)
+
+# What needs no installation of anything.
+check: all tests
+	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS)
+
+# The tests in which threads meet, for the thread sanitizer.
+check-threads: all tests
+	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
+
+# The commands of the README: they install what is missing first.
+run:
+	@sh etc/setup.sh build
+	@$(MAKE) --no-print-directory all
+	@BOLTZD=$(BUILD)/boltzd sh etc/run.sh
+
+test:
+	@sh etc/setup.sh test
+	@$(MAKE) --no-print-directory check
+
+test-long:
+	@sh etc/setup.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/http/long
+	BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/long
+
+demo:
+	@sh etc/setup.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/http/demo
+	@BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/demo
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -44,7 +74,7 @@ $(TESTS): $(BUILD)/tests/%: tests/%.c $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@
 
-$(HTTP_TESTS): $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
+$(HTTP_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
 
