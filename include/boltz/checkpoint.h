@@ -30,8 +30,8 @@ enum boltz_status boltz_checkpoint_write(const struct boltz_checkpoint *checkpoi
 enum boltz_status boltz_checkpoint_read(const void *bytes, size_t size, struct boltz_arena *arena,
                                         struct boltz_checkpoint *checkpoint);
 
-/** An energy from {"kind": …, settings …}; pointers of errors start at the object. `others` as in
- * boltz_json_fields. Errors: UNKNOWN_KIND and those of the settings. */
+/** An energy from {"kind": …, settings …}; pointers of errors start at the object.
+ * Errors: UNKNOWN_KIND and those of the settings. */
 enum boltz_status boltz_energy_parse(const struct boltz_json *object, double temperature,
                                      struct boltz_arena *arena, struct boltz_energy *energy);
 

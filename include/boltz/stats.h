@@ -25,14 +25,18 @@ void boltz_stats_normalise(const double *log_w, size_t n, double *weight);
 /**
  * Pareto k of the weights' tail: the shape of a generalised Pareto distribution fitted to the
  * m = min(0.2 n, 3 √n) largest weights (Zhang & Stephens 2009, with the weak prior of Vehtari et
- * al.). `tail` [m+1] holds the m+1 largest finite log weights in any order and is sorted in place;
- * NaN when m < 5. Source: Vehtari et al., 1507.02646, appendix C.
+ * al.). `tail` [m+1] holds the m+1 largest finite log weights in any order and is
+ * overwritten; NaN when fewer than 5 of them exceed the smallest; 0 when they are all equal but for
+ * rounding (1e-9): such weights have no tail. Source: Vehtari et al., 1507.02646, appendix C.
  */
 double boltz_stats_pareto_k(double *tail, size_t count);
+
+/** m for n samples, rounded up. */
 size_t boltz_stats_tail_size(uint64_t n);
 
 /** Integrated autocorrelation time of `walkers` series of `steps` values each, value of walker i at
- * step t at series[t*walkers + i], with Sokal's automatic window (c = 5); in steps, at least 1.
+ * step t at series[t*walkers + i], with Sokal's automatic window (c = 5); in steps, from 1 to
+ * `steps`, which is what a series that never moves has; NaN when a value is not finite.
  * Source: Sokal 1997; Goodman & Weare 2010. */
 double boltz_stats_autocorrelation_time(const double *series, size_t steps, size_t walkers);
 
@@ -57,7 +61,8 @@ struct boltz_estimate_spec {
   } * profiles;
 };
 
-/** A number with its error; NaN where there is none. `interval` is 95 %. */
+/** A number with its error; NaN where there is none. `interval` is 95 %, by bootstrap-t, so not
+ * symmetric about the value. */
 struct boltz_measured {
   double value, stderr_, interval[2];
 };
@@ -94,7 +99,12 @@ bool boltz_estimator_next(struct boltz_estimator *estimator, int lane, size_t mo
 void boltz_estimator_add(struct boltz_estimator *estimator, int lane, size_t n, const double *log_w,
                          const double *const *columns);
 
-/** Fold all blocks: values, bootstrap of 200 replicates over the blocks (Efron), Pareto k. */
+/**
+ * Fold all blocks: values, bootstrap of 200 replicates over the blocks (Efron), Pareto k. The
+ * result lives in the arena. A value that cannot be had (an empty region or bin, no weight at all)
+ * is NaN with stderr NaN; log Z of no weight at all is −infinity; one block has no stderr. A NaN in
+ * a column, where the weight is not 0, makes all that is measured in that column NaN.
+ */
 enum boltz_status boltz_estimator_finish(struct boltz_estimator *estimator,
                                          struct boltz_arena *arena,
                                          struct boltz_estimate *estimate);

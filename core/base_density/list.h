@@ -1,0 +1,2 @@
+/* list.h - every kind of base density: a line here and a file beside it. */
+BOLTZ_BASE(normal)
