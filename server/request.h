@@ -21,6 +21,7 @@ enum body_kind {
   BODY_JSON,  /* one JSON object */
   BODY_ARRAY, /* a JSON object, or NPY with the other members as query parameters */
   BODY_BYTES, /* application/octet-stream, handed over as it is */
+  BODY_BYTES_OR_JSON, /* either, by Content-Type: request->json is NULL when bytes came */
 };
 
 /** Where handle() runs. */
@@ -121,6 +122,10 @@ void reply_problem(struct request *request, int status, const char *reason, cons
  * of boltz_error(), its pointer under `prefix` (printf not applied; "" for the body itself).
  */
 void reply_status(struct request *request, enum boltz_status status, const char *prefix);
+
+/** 413 TOO_LARGE, with the `limit` that was passed as a member of the problem. */
+void reply_too_large(struct request *request, const char *pointer, int64_t limit,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /** Add a header to the reply to come; before the reply_… call. */
 void request_header(struct request *request, const char *name, const char *format, ...)

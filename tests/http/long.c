@@ -1,0 +1,324 @@
+/* long.c - the full figures as a table: what the default jobs reach, measured over HTTP against
+ * quadrature. Usage: long [settings drawn at random of each kind, default 5] [seed] */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/exact.h"
+#include "tests/http/client.h"
+
+static struct daemon server;
+static int passed, failed, skipped;
+
+/* One line of the table. A figure must lie in [low, high]. */
+static void row(const char *what, const char *figure, double value, double low, double high) {
+  bool good = value >= low && value <= high;
+  good ? passed++ : failed++;
+  printf("%-44s %-26s %13.6f  in [%.6g, %.6g]  %s\n", what, figure, value, low, high,
+         good ? "ok" : "FAIL");
+  fflush(stdout);
+}
+
+/* Register, train by the default job or by `rest` of a body, and say what it took; false: failed.
+ */
+static bool train(const char *what, const char *name, const char *energy, double temperature,
+                  const char *rest, double seconds) {
+  char body[2048];
+  snprintf(body, sizeof body, "{\"name\":\"%s\",\"energy\":%s,\"temperature\":%.17g}", name, energy,
+           temperature);
+  struct answer model = call(&server, "POST", "/v1/models", body);
+  bool good = model.status == 201 || model.status == 200;
+  if (!good) printf("%s: %s\n", what, model.body);
+  answer_free(&model);
+  if (!good) return false;
+  snprintf(body, sizeof body, "{\"kind\":\"train\",\"model\":\"%s\",\"seed\":1%s}", name, rest);
+  double start = seconds_now();
+  struct answer job = run_job(&server, body, 1800, NULL);
+  good = answer_text(&job, "status") && strcmp(answer_text(&job, "status"), "succeeded") == 0;
+  if (!good) printf("%s: %s\n", what, job.body);
+  row(what, "seconds to train", good ? seconds_now() - start : NAN, 0, seconds);
+  answer_free(&job);
+  return good;
+}
+
+static struct answer estimate(const char *name, int n, const char *rest) {
+  char path[128], body[1024];
+  snprintf(path, sizeof path, "/v1/models/%s/estimate", name);
+  snprintf(body, sizeof body, "{\"n\":%d,\"seed\":7%s}", n, rest);
+  return call(&server, "POST", path, body);
+}
+
+static void check_ess(const char *what, const char *name, double least) {
+  struct answer fresh = estimate(name, 100000, "");
+  row(what, "ess_fraction, n = 100 000", answer_number(&fresh, "ess_fraction"), least, 1);
+  answer_free(&fresh);
+}
+
+/* The profile's worst bin, as a multiple of what is allowed: 0.05 + 3 stderr. */
+static double worst_bin(const struct answer *answer, const struct exact_well *well) {
+  const struct boltz_json *values = answer_member(answer, "profiles.0.free_energy");
+  const struct boltz_json *errors = answer_member(answer, "profiles.0.stderr");
+  double lowest = INFINITY, worst = 0, exact[50];
+  for (int k = 0; k < 50; k++) {
+    exact[k] = exact_bin(well, -2.5 + 0.1 * k, -2.5 + 0.1 * (k + 1));
+    lowest = fmin(lowest, exact[k]);
+  }
+  const struct boltz_json *value = values ? values->child : NULL;
+  const struct boltz_json *error = errors ? errors->child : NULL;
+  if (!values || !errors) return NAN;
+  for (int k = 0; k < 50; k++) {
+    double v = values->numbers                    ? values->numbers[k]
+               : value->type == BOLTZ_JSON_NUMBER ? value->number
+                                                  : NAN;
+    double e = errors->numbers                    ? errors->numbers[k]
+               : error->type == BOLTZ_JSON_NUMBER ? error->number
+                                                  : NAN;
+    if (value) value = value->next;
+    if (error) error = error->next;
+    if (!(exact[k] - lowest < 8)) continue;
+    double ratio = fabs(v - exact[k]) / (0.05 + 3 * e);
+    if (!(ratio <= worst)) worst = ratio;
+  }
+  return worst;
+}
+
+static void check_well(const char *what, const char *name, const struct exact_well *well,
+                       double least_ess, double counting) {
+  check_ess(what, name, least_ess);
+  struct answer answer = estimate(name, 1000000,
+                                  ",\"averages\":[\"x1\"],\"differences\":[{\"coordinate\":\"x1\","
+                                  "\"a\":[\"-Infinity\",0],\"b\":[0,"
+                                  "\"Infinity\"]}],\"profiles\":[{\"coordinate\":\"x1\",\"low\":-2."
+                                  "5,\"high\":2.5,\"bins\":50}]");
+  double log_z = answer_number(&answer, "log_z.value") - well->log_z;
+  double difference = answer_number(&answer, "differences.0.value") - exact_difference(well);
+  double error = answer_number(&answer, "differences.0.stderr");
+  row(what, "log Z - exact", log_z, -0.005, 0.005);
+  row(what, "dF - exact", difference, -fmax(0.02, counting), fmax(0.02, counting));
+  row(what, "(dF - exact)/stderr", difference / error, -3, 3);
+  row(what, "worst bin/(0.05 + 3 stderr)", worst_bin(&answer, well), 0, 1);
+  answer_free(&answer);
+}
+
+static void default_well(void) {
+  struct exact_well well = exact_well(1, 6, 1, 1, 1);
+  if (train("double well", "well", "{\"kind\":\"double_well\"}", 1, "", 180))
+    check_well("double well", "well", &well, 0.97, 0);
+}
+
+/* No sample may leave [0, L]: the extremes of 100 000, through NPY. */
+static void check_inside(const char *what, const char *name, double L) {
+  char path[128];
+  snprintf(path, sizeof path, "/v1/models/%s/sample", name);
+  static const char body[] = "{\"n\":100000,\"seed\":5,\"include\":[]}";
+  const char *const npy[] = {"Content-Type: application/json", "Accept: application/x-npy", NULL};
+  struct answer answer = call_with(&server, "POST", path, body, sizeof body - 1, npy);
+  struct boltz_arena *arena = boltz_arena_open(0);
+  double *rows = NULL, outside = NAN;
+  size_t n = 0, dim = 0;
+  if (boltz_npy_read(answer.body, answer.size, arena, &rows, &n, &dim) == BOLTZ_OK) {
+    outside = 0;
+    for (size_t i = 0; i < n; i++) outside += !(rows[i * dim] >= 0 && rows[i * dim] <= L);
+  }
+  row(what, "samples outside [0, L]", outside, 0, 0);
+  boltz_arena_close(arena);
+  answer_free(&answer);
+}
+
+static void check_pair(const char *what, const char *name, double k, double L, double T) {
+  check_ess(what, name, 0.98);
+  struct answer answer = estimate(name, 1000000, ",\"averages\":[\"energy\"]");
+  row(what, "log Z - exact", answer_number(&answer, "log_z.value") - exact_pair_log_z(k, L, T),
+      -0.005, 0.005);
+  row(what, "<u> - 1/2", answer_number(&answer, "averages.0.value") - 0.5, -0.005, 0.005);
+  answer_free(&answer);
+  check_inside(what, name, L);
+}
+
+static void default_pair(void) {
+  if (train("harmonic pair", "pair", "{\"kind\":\"harmonic_pair\",\"k\":2,\"L\":4}", 1, "", 180))
+    check_pair("harmonic pair", "pair", 2, 4, 1);
+}
+
+static double uniform(uint64_t seed, int k, double low, double high) {
+  double u[2];
+  boltz_rng_uniform(seed, BOLTZ_STREAM_TEST, (uint64_t)k, 0, u);
+  return low + (high - low) * u[0];
+}
+
+static void drawn_well(uint64_t seed, int k) {
+  char what[96], name[32], energy[192];
+  double a = uniform(seed, 10 * k, 0.7, 1.5), b = uniform(seed, 10 * k + 1, 3, 7);
+  double c = uniform(seed, 10 * k + 2, -1, 1), d = uniform(seed, 10 * k + 3, 0.5, 4);
+  double T = uniform(seed, 10 * k + 4, 0.8, 2);
+  struct exact_well well = exact_well(a, b, c, d, T);
+  snprintf(what, sizeof what, "well a=%.2f b=%.2f c=%.2f d=%.2f T=%.2f", a, b, c, d, T);
+  snprintf(name, sizeof name, "well-%d", k);
+  snprintf(energy, sizeof energy,
+           "{\"kind\":\"double_well\",\"a\":%.17g,\"b\":%.17g,\"c\":%.17g,\"d\":%.17g}", a, b, c,
+           d);
+  double rare = fmin(well.p_right, 1 - well.p_right);
+  /* no tolerance below 3 of the exact counting error of 1 000 000 samples */
+  double counting = 3 / sqrt(1e6 * rare * (1 - rare));
+  if (train(what, name, energy, T, "", 180)) check_well(what, name, &well, 0.97, counting);
+}
+
+static void drawn_pair(uint64_t seed, int n) {
+  char what[96], name[32], energy[128];
+  double k = uniform(seed, 10 * n + 5, 0.5, 5), L = uniform(seed, 10 * n + 6, 1, 6);
+  snprintf(what, sizeof what, "pair k=%.2f L=%.2f", k, L);
+  snprintf(name, sizeof name, "pair-%d", n);
+  snprintf(energy, sizeof energy, "{\"kind\":\"harmonic_pair\",\"k\":%.17g,\"L\":%.17g}", k, L);
+  if (train(what, name, energy, 1, "", 180)) check_pair(what, name, k, L, 1);
+}
+
+/* The flow that holds the perfect map of the pair: RMS |z - z_perfect| over exact samples. */
+static void perfect_map(void) {
+  static const char what[] = "perfect map of the pair";
+  if (!train(
+          what, "map", "{\"kind\":\"harmonic_pair\",\"k\":2,\"L\":4}", 1,
+          ",\"flow\":{\"layers\":[{\"type\":\"actnorm\"},{\"type\":\"affine_coupling\",\"fixed\":["
+          "0],"
+          "\"moved\":[1],\"hidden\":[64,64],\"scale_activation\":\"tanh\"},{\"type\":\"interval\","
+          "\"coordinates\":[0],\"low\":[0],\"high\":[4]}]}",
+          180))
+    return;
+  enum { N = 10000 };
+  struct boltz_text body = {0};
+  static double z[N][2];
+  boltz_text_puts(&body, "{\"to\":\"z\",\"x\":[");
+  for (int i = 0; i < N; i++) {
+    boltz_rng_normal(99, BOLTZ_STREAM_TEST, (uint64_t)i, 0, z[i]);
+    double x1 = 4 * 0.5 * erfc(-z[i][0] / M_SQRT2);
+    boltz_text_puts(&body, i ? ",[" : "[");
+    boltz_text_number(&body, x1);
+    boltz_text_puts(&body, ",");
+    boltz_text_number(&body, x1 + z[i][1] / sqrt(2 * 2));
+    boltz_text_puts(&body, "]");
+  }
+  boltz_text_puts(&body, "]}");
+  struct answer answer = call(&server, "POST", "/v1/models/map/transform", body.data);
+  double cross[2] = {0}, square = 0;
+  const struct boltz_json *rows = answer_member(&answer, "z");
+  int i = 0;
+  for (const struct boltz_json *r = rows ? rows->child : NULL; r; r = r->next, i++)
+    for (int j = 0; j < 2; j++) cross[j] += r->numbers[j] * z[i][j];
+  i = 0;
+  for (const struct boltz_json *r = rows ? rows->child : NULL; r; r = r->next, i++)
+    for (int j = 0; j < 2; j++) {
+      double miss = copysign(1, cross[j]) * r->numbers[j] - z[i][j];
+      square += miss * miss;
+    }
+  row(what, "RMS |z - z_perfect|", i == N ? sqrt(square / N) : NAN, 0, 0.02);
+  boltz_text_free(&body);
+  answer_free(&answer);
+}
+
+/* Architecture R: four RealNVP blocks, three hidden layers of 256. */
+static void reference_architecture(void) {
+  static const char what[] = "architecture R, double well";
+  if (train(what, "reference", "{\"kind\":\"double_well\"}", 1,
+            ",\"flow\":{\"layers\":[{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[256,256,256],"
+            "\"scale_activation\":\"relu\",\"shift_activation\":\"tanh\"}]},"
+            "\"stages\":[{\"steps\":300,\"batch\":500,\"learning_rate\":0.001,\"warm_up\":30,"
+            "\"ml\":1},"
+            "{\"steps\":2500,\"batch\":500,\"learning_rate\":0.001,\"final_learning_rate\":0.005,"
+            "\"ml\":1}]",
+            1800))
+    check_ess(what, "reference", 0.95);
+}
+
+static void write_file(const char *path, const void *bytes, size_t size) {
+  FILE *file = fopen(path, "wb");
+  if (!file) return;
+  fwrite(bytes, 1, size, file);
+  fclose(file);
+}
+
+/* An NPY file as rows; NULL when it is not there. */
+static double *read_npy(const char *path, struct boltz_arena *arena, size_t *n, size_t *dim) {
+  static char bytes[1 << 20];
+  FILE *file = fopen(path, "rb");
+  size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+  if (file) fclose(file);
+  double *rows = NULL;
+  return boltz_npy_read(bytes, size, arena, &rows, n, dim) == BOLTZ_OK ? rows : NULL;
+}
+
+/* The script beside the golden numbers rebuilds a flow from its checkpoint, in float64. */
+static void rebuilt_in_python(const char *model) {
+  enum { N = 10000 };
+  char what[96], path[128], command[1400];
+  if (system("python3 -c 'import numpy' 2>/dev/null") != 0) {
+    printf("skip rebuilding a flow in Python: python3 with numpy is not here\n");
+    skipped++;
+    return;
+  }
+  snprintf(what, sizeof what, "%s rebuilt in Python", model);
+  snprintf(path, sizeof path, "/v1/models/%s/versions/1/checkpoint", model);
+  struct answer file = call(&server, "GET", path, NULL);
+  static const char body[] = "{\"n\":10000,\"seed\":3,\"include\":[\"z\",\"log_q\"]}";
+  const char *const npy[] = {"Content-Type: application/json", "Accept: application/x-npy", NULL};
+  snprintf(path, sizeof path, "/v1/models/%s/sample", model);
+  struct answer answer = call_with(&server, "POST", path, body, sizeof body - 1, npy);
+  struct boltz_arena *arena = boltz_arena_open(0);
+  double *rows = NULL, within = NAN, worst = NAN;
+  size_t n = 0, dim = 0;
+  char names[4][300];
+  static const char *const ends[] = {"flow", "z", "x", "log_q"};
+  for (int k = 0; k < 4; k++) snprintf(names[k], sizeof names[k], "%s/%s", server.data, ends[k]);
+  if (boltz_npy_read(answer.body, answer.size, arena, &rows, &n, &dim) == BOLTZ_OK && n == N) {
+    static char z[BOLTZ_NPY_HEADER + N * 2 * sizeof(double)];
+    size_t head = boltz_npy_header(N, 2, z);
+    for (size_t i = 0; i < N; i++) memcpy(z + head + i * 16, rows + i * dim + 2, 16);
+    write_file(names[0], file.body, file.size);
+    write_file(names[1], z, head + N * 16);
+    snprintf(command, sizeof command, "python3 tests/golden/rebuild_flow.py %s %s %s.npy %s.npy",
+             names[0], names[1], names[2], names[3]);
+    size_t nx = 0, nq = 0, columns = 0;
+    bool ran = system(command) == 0;
+    strcat(names[2], ".npy");
+    strcat(names[3], ".npy");
+    double *x = ran ? read_npy(names[2], arena, &nx, &columns) : NULL;
+    double *log_q = ran ? read_npy(names[3], arena, &nq, &columns) : NULL;
+    if (x && log_q && nx == N && nq == N) {
+      double good = 0;
+      worst = 0;
+      for (size_t i = 0; i < N; i++) {
+        double miss = fmax(fabs(x[2 * i] - rows[i * dim]), fabs(x[2 * i + 1] - rows[i * dim + 1]));
+        miss = fmax(miss, fabs(log_q[i] - rows[i * dim + 4]));
+        good += miss <= 1e-5;
+        worst = fmax(worst, miss);
+      }
+      within = good / N;
+    }
+  }
+  row(what, "fraction within 1e-5", within, 0.99, 1);
+  row(what, "largest difference", worst, 0, 1e-3);
+  boltz_arena_close(arena);
+  answer_free(&file);
+  answer_free(&answer);
+}
+
+int main(int argc, char **argv) {
+  int draws = argc > 1 ? atoi(argv[1]) : 5;
+  uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  daemon_directory(&server);
+  if (!daemon_start(&server, (int)sysconf(_SC_NPROCESSORS_ONLN), NULL)) {
+    printf("the daemon does not start; see %s/log\n", server.data);
+    return 1;
+  }
+  default_well();
+  default_pair();
+  rebuilt_in_python("example-double-well");
+  rebuilt_in_python("example-harmonic-pair");
+  perfect_map();
+  for (int k = 0; k < draws; k++) drawn_well(seed, k);
+  for (int k = 0; k < draws; k++) drawn_pair(seed, k);
+  reference_architecture();
+  daemon_end(&server);
+  printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+  return failed != 0;
+}

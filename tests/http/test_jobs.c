@@ -1,0 +1,428 @@
+/* test_jobs.c - jobs over HTTP: their life, their durability, and what runs beside them. */
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "tests/http/client.h"
+
+static struct daemon server;
+
+#define WELL "/v1/models/example-double-well"
+
+/* A training that is over in a second or so, and one that is not. */
+#define SMALL_FLOW                                                                               \
+  "\"flow\":{\"layers\":[{\"type\":\"actnorm\"},{\"type\":\"realnvp\",\"blocks\":2,\"hidden\":[" \
+  "16,"                                                                                          \
+  "16]}]},\"data\":{\"walkers\":16,\"steps\":400,\"stride\":4,\"burn_in\":200}"
+#define SHORT_JOB(seed)                                                                            \
+  "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"seed\":" seed           \
+  "," SMALL_FLOW                                                                                   \
+  ",\"checkpoint_every\":20,\"validate_every\":25,\"stages\":[{\"steps\":60,\"batch\":200,\"ml\":" \
+  "1},"                                                                                            \
+  "{\"steps\":60,\"batch\":200,\"ml\":1,\"kl\":0.5,\"final_learning_rate\":0.1}]}"
+#define LONG_JOB                                                                                 \
+  "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"seed\":3," SMALL_FLOW \
+  ",\"checkpoint_every\":50,\"stages\":[{\"steps\":100000,\"batch\":2000,\"ml\":1,\"kl\":1}]}"
+
+static void sleep_ms(int ms) {
+  usleep((useconds_t)ms * 1000);
+}
+
+static struct answer job_record(const char *id) {
+  char path[96];
+  snprintf(path, sizeof path, "/v1/jobs/%s", id);
+  return call(&server, "GET", path, NULL);
+}
+
+static struct answer job_verb(const char *id, const char *verb) {
+  char path[96];
+  snprintf(path, sizeof path, "/v1/jobs/%s/%s", id, verb);
+  return call(&server, "POST", path, NULL);
+}
+
+/* Wait until a job's status is `status`, or `seconds` have passed. */
+static bool wait_status(const char *id, const char *status, double seconds) {
+  double end = seconds_now() + seconds;
+  while (seconds_now() < end) {
+    struct answer job = job_record(id);
+    bool there = answer_text(&job, "status") && strcmp(answer_text(&job, "status"), status) == 0;
+    answer_free(&job);
+    if (there) return true;
+    sleep_ms(20);
+  }
+  return false;
+}
+
+static bool wait_step(const char *id, double step, double seconds) {
+  double end = seconds_now() + seconds;
+  while (seconds_now() < end) {
+    struct answer job = job_record(id);
+    bool there = answer_number(&job, "progress.step") >= step;
+    answer_free(&job);
+    if (there) return true;
+    sleep_ms(10);
+  }
+  return false;
+}
+
+static void submit(const char *body, char id[40]) {
+  struct answer job = call(&server, "POST", "/v1/jobs", body);
+  CHECK_MSG(job.status == 202, "%s", job.body);
+  snprintf(id, 40, "%s", answer_text(&job, "id") ? answer_text(&job, "id") : "");
+  answer_free(&job);
+}
+
+static void digest_of(const struct daemon *daemon, const char *body, char digest[65]) {
+  struct answer job = run_job(daemon, body, 120, NULL);
+  CHECK_MSG(answer_text(&job, "result.digest") != NULL, "%s", job.body);
+  snprintf(digest, 65, "%s",
+           answer_text(&job, "result.digest") ? answer_text(&job, "result.digest") : "");
+  answer_free(&job);
+}
+
+static void a_training_job_ends_as_a_version(void) {
+  struct answer made = call(&server, "POST", "/v1/jobs", SHORT_JOB("1"));
+  char location[128] = "", retry[16] = "";
+  CHECK_INT(made.status, 202);
+  CHECK(answer_header(&made, "Location", location, sizeof location));
+  CHECK(answer_header(&made, "Retry-After", retry, sizeof retry));
+  CHECK(answer_text(&made, "id") && strstr(location, answer_text(&made, "id")));
+  CHECK_TEXT(answer_text(&made, "seed"), "1");
+  CHECK_INT(answer_number(&made, "progress.total_steps"), 120);
+  CHECK_TEXT(answer_text(&made, "spec.precision"), "auto");
+  CHECK_INT(answer_number(&made, "spec.stages.1.batch"), 200);
+  CHECK_TEXT(answer_text(&made, "spec.flow.layers.1.type"), "affine_coupling");
+  CHECK(answer_member(&made, "result")->type == BOLTZ_JSON_NULL);
+  char id[40];
+  snprintf(id, sizeof id, "%s", answer_text(&made, "id"));
+  answer_free(&made);
+  CHECK(wait_status(id, "succeeded", 60));
+  struct answer job = job_record(id);
+  CHECK_INT(answer_number(&job, "progress.step"), 120);
+  CHECK_NEAR(answer_number(&job, "progress.fraction"), 1, 0);
+  CHECK(answer_number(&job, "metrics.ess_fraction") > 0);
+  CHECK(isfinite(answer_number(&job, "metrics.loss_ml")));
+  double number = answer_number(&job, "result.version");
+  CHECK(number >= 2);
+  char path[128];
+  snprintf(path, sizeof path, WELL "/versions/%.0f", number);
+  struct answer version = call(&server, "GET", path, NULL);
+  CHECK_INT(version.status, 200);
+  CHECK_TEXT(answer_text(&version, "job"), id);
+  CHECK_TEXT(answer_text(&version, "digest"), answer_text(&job, "result.digest"));
+  CHECK(answer_member(&version, "serving") && !answer_member(&version, "serving")->truth);
+  snprintf(path, sizeof path, "/v1/jobs/%s/metrics?max_points=10", id);
+  struct answer history = call(&server, "GET", path, NULL);
+  CHECK_INT(history.status, 200);
+  CHECK(answer_member(&history, "step")->n >= 2 && answer_member(&history, "step")->n <= 10);
+  CHECK(answer_member(&history, "series.loss")->n == answer_member(&history, "step")->n);
+  struct answer cancelled = job_verb(id, "cancel");
+  struct answer paused = job_verb(id, "pause");
+  CHECK_INT(cancelled.status, 200);
+  CHECK_TEXT(answer_text(&cancelled, "status"), "succeeded");
+  CHECK_INT(paused.status, 409);
+  CHECK_TEXT(answer_text(&paused, "reason"), "JOB_FINISHED");
+  snprintf(path, sizeof path, "/v1/jobs/%s", id);
+  struct answer gone = call(&server, "DELETE", path, NULL);
+  CHECK_INT(gone.status, 204);
+  struct answer missing = job_record(id);
+  CHECK_INT(missing.status, 404);
+  struct answer *all[] = {&job, &version, &history, &cancelled, &paused, &gone, &missing};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) answer_free(all[k]);
+}
+
+static void a_new_version_is_swapped_in_without_a_dropped_request(void) {
+  char id[40];
+  submit("{\"kind\":\"train\",\"model\":\"example-double-well\",\"seed\":9," SMALL_FLOW
+         ",\"stages\":[{\"steps\":100,\"batch\":100,\"ml\":1}]}",
+         id);
+  double first = 0, last = 0, end = seconds_now() + 60;
+  int bad = 0;
+  bool done = false;
+  while (seconds_now() < end && !done) {
+    struct answer sample = call(&server, "POST", WELL "/sample", "{\"n\":10}");
+    if (sample.status != 200) bad++;
+    last = answer_number(&sample, "version");
+    if (first == 0) first = last;
+    done = last != first;
+    answer_free(&sample);
+  }
+  CHECK_INT(bad, 0);
+  CHECK_MSG(last > first, "version %g, then %g", first, last);
+  struct answer back = call(&server, "PATCH", WELL, "{\"serving\":1}");
+  CHECK_INT(back.status, 200);
+  CHECK_INT(answer_number(&back, "serving"), 1);
+  answer_free(&back);
+}
+
+static void jobs_are_paused_resumed_and_cancelled(void) {
+  char id[40], path[96];
+  submit(LONG_JOB, id);
+  CHECK(wait_step(id, 5, 30));
+  struct answer paused = job_verb(id, "pause");
+  CHECK_INT(paused.status, 200);
+  answer_free(&paused);
+  CHECK(wait_status(id, "paused", 10));
+  struct answer rest = job_record(id);
+  double step = answer_number(&rest, "progress.step");
+  answer_free(&rest);
+  snprintf(path, sizeof path, "/v1/jobs/%s", id);
+  struct answer refused = call(&server, "DELETE", path, NULL);
+  CHECK_INT(refused.status, 409);
+  CHECK_TEXT(answer_text(&refused, "reason"), "IN_USE");
+  answer_free(&refused);
+  struct answer model = call(&server, "DELETE", WELL, NULL);
+  CHECK_INT(model.status, 409);
+  CHECK(strstr(model.body, id) != NULL);
+  answer_free(&model);
+  struct answer resumed = job_verb(id, "resume");
+  CHECK_INT(resumed.status, 200);
+  answer_free(&resumed);
+  CHECK(wait_step(id, step + 3, 30));
+  struct answer cancelled = job_verb(id, "cancel");
+  CHECK_INT(cancelled.status, 200);
+  answer_free(&cancelled);
+  CHECK(wait_status(id, "cancelled", 10));
+  struct answer job = job_record(id);
+  CHECK(answer_member(&job, "result")->type == BOLTZ_JSON_NULL);
+  CHECK(answer_text(&job, "finished_at") != NULL);
+  answer_free(&job);
+}
+
+static void a_queued_job_waits_its_turn_and_lists_are_filtered(void) {
+  char first[40], second[40];
+  submit(LONG_JOB, first);
+  submit(LONG_JOB, second);
+  CHECK(wait_status(first, "running", 10));
+  struct answer job = job_record(second);
+  CHECK_TEXT(answer_text(&job, "status"), "queued");
+  answer_free(&job);
+  struct answer list = call(&server, "GET", "/v1/jobs?status=queued&kind=train", NULL);
+  CHECK_INT(answer_member(&list, "items")->n, 1);
+  CHECK_TEXT(answer_text(&list, "items.0.id"), second);
+  answer_free(&list);
+  struct answer newest = call(&server, "GET", "/v1/jobs?page_size=1", NULL);
+  CHECK_TEXT(answer_text(&newest, "items.0.id"), second);
+  CHECK(answer_text(&newest, "next_page_token") != NULL);
+  answer_free(&newest);
+  struct answer a = job_verb(second, "cancel"), b = job_verb(first, "cancel");
+  CHECK_TEXT(answer_text(&a, "status"), "cancelled");
+  answer_free(&a);
+  answer_free(&b);
+  CHECK(wait_status(first, "cancelled", 10));
+}
+
+static void an_idempotency_key_gives_the_same_job(void) {
+  const char *const key[] = {"Content-Type: application/json", "Idempotency-Key: \"once-1\"", NULL};
+  static const char body[] = SHORT_JOB("77"), other[] = SHORT_JOB("78");
+  struct answer a = call_with(&server, "POST", "/v1/jobs", body, sizeof body - 1, key);
+  struct answer b = call_with(&server, "POST", "/v1/jobs", body, sizeof body - 1, key);
+  struct answer c = call_with(&server, "POST", "/v1/jobs", other, sizeof other - 1, key);
+  CHECK_INT(a.status, 202);
+  CHECK_INT(b.status, 202);
+  CHECK(answer_text(&a, "id") && answer_text(&b, "id"));
+  CHECK_TEXT(answer_text(&a, "id"), answer_text(&b, "id"));
+  CHECK_INT(c.status, 422);
+  CHECK_TEXT(answer_text(&c, "reason"), "IDEMPOTENCY_MISMATCH");
+  CHECK(wait_status(answer_text(&a, "id"), "succeeded", 60));
+  answer_free(&a);
+  answer_free(&b);
+  answer_free(&c);
+}
+
+static void events_are_listed_and_streamed_to_the_end(void) {
+  char id[40], path[128];
+  submit(SHORT_JOB("5"), id);
+  snprintf(path, sizeof path, "/v1/jobs/%s/events", id);
+  const char *const stream[] = {"Accept: text/event-stream", NULL};
+  struct answer events = call_with(&server, "GET", path, NULL, 0, stream); /* until the job's end */
+  char type[64] = "";
+  CHECK_INT(events.status, 200);
+  CHECK(answer_header(&events, "Content-Type", type, sizeof type));
+  CHECK(strncmp(type, "text/event-stream", 17) == 0);
+  CHECK(strstr(events.body, "event: state"));
+  CHECK(strstr(events.body, "event: progress"));
+  CHECK(strstr(events.body, "\"succeeded\""));
+  CHECK(strstr(events.body, "id: 1\n"));
+  const char *const later[] = {"Accept: text/event-stream", "Last-Event-ID: 2", NULL};
+  struct answer rest = call_with(&server, "GET", path, NULL, 0, later);
+  CHECK(!strstr(rest.body, "id: 2\n") && strstr(rest.body, "id: 3\n"));
+  struct answer list = call(&server, "GET", path, NULL);
+  CHECK(answer_member(&list, "items") && answer_member(&list, "items")->n >= 3);
+  answer_free(&events);
+  answer_free(&rest);
+  answer_free(&list);
+}
+
+static void monte_carlo_makes_a_dataset_that_training_can_use(void) {
+  static const char body[] =
+      "{\"kind\":\"mcmc\",\"model\":\"example-harmonic-pair\",\"seed\":1,\"walkers\":16,"
+      "\"burn_in\":200,\"steps\":2000,\"stride\":10,\"dataset\":\"pair-mc\"}";
+  struct answer job = run_job(&server, body, 60, NULL);
+  CHECK_TEXT(answer_text(&job, "status"), "succeeded");
+  CHECK_INT(answer_number(&job, "result.n"), 3200);
+  CHECK(answer_number(&job, "result.acceptance") > 0.1);
+  CHECK(answer_number(&job, "result.autocorrelation_time") >= 1);
+  CHECK_INT(answer_number(&job, "result.energy_calls"), 16 * 2200 + 16);
+  answer_free(&job);
+  struct answer rows = call(&server, "GET", "/v1/datasets/pair-mc?n=3200", NULL);
+  double sum = 0;
+  const struct boltz_json *row = answer_member(&rows, "x");
+  CHECK(row && row->n == 3200);
+  for (row = row ? row->child : NULL; row; row = row->next) sum += row->numbers[0];
+  /* <x1> = L/2 = 2; sd L/sqrt(12) = 1.15, a few hundred independent draws */
+  CHECK_NEAR(sum / 3200, 2, 0.4);
+  answer_free(&rows);
+  struct answer taken = call(&server, "POST", "/v1/jobs", body);
+  CHECK_INT(taken.status, 409);
+  CHECK_TEXT(answer_text(&taken, "reason"), "ALREADY_EXISTS");
+  answer_free(&taken);
+  struct answer wrong = call(&server, "POST", "/v1/jobs",
+                             "{\"kind\":\"train\",\"model\":\"example-harmonic-pair\",\"serve\":"
+                             "false,\"data\":{\"dataset\":\"pair-mc\"},\"flow\":{\"layers\":[{"
+                             "\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[8]}]},\"stages\":[{"
+                             "\"steps\":20,\"batch\":100,\"ml\":1}]}");
+  CHECK_MSG(wrong.status == 202, "%s", wrong.body);
+  /* completed to the model's domains */
+  CHECK_TEXT(answer_text(&wrong, "spec.flow.layers.2.type"), "interval");
+  CHECK(wait_status(answer_text(&wrong, "id"), "succeeded", 60));
+  answer_free(&wrong);
+}
+
+static void one_worker_and_two_train_the_same_bytes(void) {
+  struct daemon single;
+  char one[65], two[65];
+  daemon_directory(&single);
+  CHECK(daemon_start(&single, 1, NULL));
+  digest_of(&single, SHORT_JOB("11"), one);
+  digest_of(&server, SHORT_JOB("11"), two);
+  CHECK_TEXT(one, two);
+  char other[65];
+  digest_of(&server, SHORT_JOB("12"), other);
+  CHECK(strcmp(other, two) != 0);
+  daemon_end(&single);
+}
+
+/* Kill -9 somewhere in the middle, twice; the digest is that of a quiet run. */
+static void a_killed_training_goes_on_to_the_same_bytes(void) {
+  static const char body[] =
+      "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"seed\":"
+      "21," SMALL_FLOW
+      ",\"checkpoint_every\":40,\"stages\":[{\"steps\":400,\"batch\":1000,\"ml\":1,\"kl\":1}]}";
+  char quiet[65], id[40], path[96];
+  digest_of(&server, body, quiet);
+  struct daemon victim;
+  daemon_directory(&victim);
+  CHECK(daemon_start(&victim, 2, NULL));
+  struct answer job = call(&victim, "POST", "/v1/jobs", body);
+  CHECK_INT(job.status, 202);
+  snprintf(id, sizeof id, "%s", answer_text(&job, "id"));
+  snprintf(path, sizeof path, "/v1/jobs/%s", id);
+  answer_free(&job);
+  static const double steps[] = {60, 210};
+  for (int k = 0; k < 2; k++) {
+    double end = seconds_now() + 60, step = 0;
+    while (seconds_now() < end && !(step >= steps[k])) {
+      job = call(&victim, "GET", path, NULL);
+      step = answer_number(&job, "progress.step");
+      answer_free(&job);
+    }
+    daemon_kill(&victim);
+    CHECK(daemon_start(&victim, 2, NULL));
+  }
+  double end = seconds_now() + 120;
+  bool finished = false;
+  char digest[65] = "";
+  while (seconds_now() < end && !finished) {
+    job = call(&victim, "GET", path, NULL);
+    CHECK_INT(job.status, 200);
+    finished = answer_text(&job, "result.digest") != NULL;
+    if (finished) {
+      snprintf(digest, sizeof digest, "%s", answer_text(&job, "result.digest"));
+      CHECK(answer_number(&job, "attempt") >= 2);
+    }
+    answer_free(&job);
+    sleep_ms(50);
+  }
+  CHECK_TEXT(digest, quiet);
+  daemon_end(&victim);
+}
+
+static void a_terminated_daemon_goes_on_with_its_job(void) {
+  struct daemon mine;
+  daemon_directory(&mine);
+  CHECK(daemon_start(&mine, 2, NULL));
+  struct answer job = call(&mine, "POST", "/v1/jobs", LONG_JOB);
+  char path[96];
+  snprintf(path, sizeof path, "/v1/jobs/%s", answer_text(&job, "id"));
+  answer_free(&job);
+  double step = 0, end = seconds_now() + 30;
+  while (!(step >= 20) && seconds_now() < end) {
+    job = call(&mine, "GET", path, NULL);
+    step = answer_number(&job, "progress.step");
+    answer_free(&job);
+  }
+  CHECK_INT(daemon_stop(&mine), 0);
+  CHECK(daemon_start(&mine, 2, NULL));
+  double after = 0;
+  end = seconds_now() + 30;
+  while (!(after > step) && seconds_now() < end) {
+    job = call(&mine, "GET", path, NULL);
+    after = answer_number(&job, "progress.step");
+    answer_free(&job);
+  }
+  CHECK_MSG(after > step, "%g after %g", after, step);
+  daemon_end(&mine);
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void samples_are_answered_beside_a_training(void) {
+  char id[40];
+  submit(LONG_JOB, id);
+  CHECK(wait_step(id, 3, 30));
+  struct answer before = job_record(id);
+  enum { N = 1000 };
+  static double seconds[N];
+  int bad = 0;
+  for (int k = 0; k < N; k++) {
+    struct answer sample = call(&server, "POST", WELL "/sample", "{\"n\":1}");
+    bad += sample.status != 200;
+    seconds[k] = sample.seconds;
+    answer_free(&sample);
+  }
+  struct answer after = job_record(id);
+  qsort(seconds, N, sizeof *seconds, by_size);
+  printf("     n=1 beside a training: median %.2f ms, p99 %.2f ms\n", 1e3 * seconds[N / 2],
+         1e3 * seconds[N * 99 / 100]);
+  CHECK_INT(bad, 0);
+  CHECK(answer_number(&after, "progress.step") > answer_number(&before, "progress.step"));
+  answer_free(&before);
+  answer_free(&after);
+  struct answer cancelled = job_verb(id, "cancel");
+  answer_free(&cancelled);
+  CHECK(wait_status(id, "cancelled", 10));
+}
+
+int main(int argc, char **argv) {
+  daemon_directory(&server);
+  if (!daemon_start(&server, 2, NULL)) {
+    printf("the daemon does not start; see %s/log\n", server.data);
+    return 1;
+  }
+  RUN(a_training_job_ends_as_a_version);
+  RUN(a_new_version_is_swapped_in_without_a_dropped_request);
+  RUN(jobs_are_paused_resumed_and_cancelled);
+  RUN(a_queued_job_waits_its_turn_and_lists_are_filtered);
+  RUN(an_idempotency_key_gives_the_same_job);
+  RUN(events_are_listed_and_streamed_to_the_end);
+  RUN(monte_carlo_makes_a_dataset_that_training_can_use);
+  RUN(one_worker_and_two_train_the_same_bytes);
+  RUN(a_killed_training_goes_on_to_the_same_bytes);
+  RUN(a_terminated_daemon_goes_on_with_its_job);
+  RUN(samples_are_answered_beside_a_training);
+  daemon_end(&server);
+  return check_report();
+}
