@@ -21,17 +21,21 @@ SERVER_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(SERVER_SRC)))
 SERVER_LIB_OBJ := $(filter-out $(BUILD)/server/main.o,$(SERVER_OBJ))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
 HTTP_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/test_*.c)))
+SLOW_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/slow_*.c)))
 
-.PHONY: all tests check check-threads test test-long run demo clean
+.PHONY: all tests check check-memory check-threads test test-long run demo clean
 all: $(BUILD)/boltzd $(BUILD)/libboltz.a
 
-tests: $(TESTS) $(HTTP_TESTS)
+tests: $(TESTS) $(HTTP_TESTS) $(SLOW_TESTS)
 
-# What needs no installation of anything.
+# Every test; nothing is installed.
 check: all tests
+	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS) $(SLOW_TESTS)
+
+# What the sanitizers run: all but the long trainings; for threads, the tests in which they meet.
+check-memory: all tests
 	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS)
 
-# The tests in which threads meet, for the thread sanitizer.
 check-threads: all tests
 	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
 
@@ -74,7 +78,7 @@ $(TESTS): $(BUILD)/tests/%: tests/%.c $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@
 
-$(HTTP_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
+$(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
 

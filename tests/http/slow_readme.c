@@ -1,0 +1,135 @@
+/* slow_readme.c - every command that the README prints is run, and works. */
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "tests/exact.h"
+#include "tests/http/client.h"
+
+static struct daemon server;
+
+/* The n-th block of shell commands of README.md into `block`; false past the last. */
+static bool shell_block(int n, char *block, size_t size) {
+  FILE *readme = fopen("README.md", "r");
+  char line[1024];
+  bool inside = false;
+  int count = -1;
+  size_t used = 0;
+  block[0] = 0;
+  while (readme && fgets(line, sizeof line, readme)) {
+    if (strncmp(line, "```", 3) == 0) {
+      inside = !inside && strncmp(line, "```sh", 5) == 0;
+      count += inside;
+      continue;
+    }
+    if (inside && count == n && used + strlen(line) < size) {
+      strcpy(block + used, line);
+      used += strlen(line);
+    }
+  }
+  if (readme) fclose(readme);
+  return used > 0;
+}
+
+/* Run a block with the daemon's address in place of the README's; curl fails on any 4xx or 5xx. */
+static int run_block(const char *block) {
+  char path[300], command[800];
+  snprintf(path, sizeof path, "%s/block.sh", server.data);
+  FILE *script = fopen(path, "w");
+  if (!script) return -1;
+  fprintf(script, "set -e\ncurl() { command curl --fail-with-body \"$@\"; echo; }\n");
+  for (const char *at = block; *at;) {
+    static const char theirs[] = "127.0.0.1:8000";
+    if (strncmp(at, theirs, sizeof theirs - 1) == 0) {
+      fputs(server.address, script);
+      at += sizeof theirs - 1;
+    } else {
+      fputc(*at++, script);
+    }
+  }
+  fclose(script);
+  snprintf(command, sizeof command, "cd %s && sh block.sh > block.out 2>&1", server.data);
+  return system(command);
+}
+
+/* Wait for the newest job to end. */
+static void wait_for_job(void) {
+  double end = seconds_now() + 280;
+  while (seconds_now() < end) {
+    struct answer jobs = call(&server, "GET", "/v1/jobs?page_size=1", NULL);
+    const char *status = answer_text(&jobs, "items.0.status");
+    bool over = !status || (strcmp(status, "queued") != 0 && strcmp(status, "running") != 0);
+    answer_free(&jobs);
+    if (over) return;
+    usleep(200000);
+  }
+}
+
+static void every_command_of_the_readme_works(void) {
+  static char block[4096];
+  int curls = 0, makes = 0;
+  for (int n = 0; shell_block(n, block, sizeof block); n++) {
+    if (strncmp(block, "make ", 5) == 0) {
+      char command[128];
+      snprintf(command, sizeof command, "make -n %.*s >/dev/null 2>&1",
+               (int)strcspn(block + 5, "\n"), block + 5);
+      CHECK_MSG(system(command) == 0, "%s", block);
+      makes++;
+      continue;
+    }
+    if (strstr(block, "/models/dw/sample")) wait_for_job();
+    int status = run_block(block);
+    CHECK_MSG(status == 0, "status %d, see %s/block.out:\n%s", status, server.data, block);
+    if (status != 0) server.keep_data = true;
+    curls++;
+  }
+  CHECK(curls >= 5 && makes >= 2);
+}
+
+/* The model that the README trains by the default job is good, against quadrature. */
+static void the_default_job_trains_well(void) {
+  struct exact_well well = exact_well(1, 5, 1, 1, 1);
+  struct answer estimate = call(&server, "POST", "/v1/models/dw/estimate",
+                                "{\"n\":1000000,\"seed\":7,\"version\":1,\"averages\":[\"x1\"],"
+                                "\"differences\":[{\"coordinate\":"
+                                "\"x1\",\"a\":[\"-Infinity\",0],\"b\":[0,\"Infinity\"]}]}");
+  CHECK_INT(estimate.status, 200);
+  printf("     ess_fraction %.4f, log Z off by %.5f, dF off by %.4f (stderr %.4f)\n",
+         answer_number(&estimate, "ess_fraction"),
+         answer_number(&estimate, "log_z.value") - well.log_z,
+         answer_number(&estimate, "differences.0.value") - exact_difference(&well),
+         answer_number(&estimate, "differences.0.stderr"));
+  CHECK(answer_number(&estimate, "ess_fraction") >= 0.97);
+  CHECK_NEAR(answer_number(&estimate, "log_z.value"), well.log_z, 0.005);
+  /* 4 standard errors: once in 16 000 */
+  CHECK_NEAR(answer_number(&estimate, "differences.0.value"), exact_difference(&well),
+             4 * answer_number(&estimate, "differences.0.stderr"));
+  CHECK_NEAR(answer_number(&estimate, "averages.0.value"), well.mean,
+             4 * answer_number(&estimate, "averages.0.stderr"));
+  answer_free(&estimate);
+}
+
+/* `make run` ends in this script: it prints the address and three lines to paste. */
+static void the_run_script_says_how_to_talk_to_it(void) {
+  char command[900];
+  snprintf(
+      command, sizeof command,
+      "here=$(pwd); cd %s && rm -rf run && mkdir run && cd run && "
+      "(BOLTZD=$(cd $here && readlink -f ${BOLTZD:-build/boltzd}) BOLTZD_LISTEN=127.0.0.1:18231 "
+      "timeout 5 sh $here/etc/run.sh > out 2> err; true); "
+      "grep -q 'http://127.0.0.1:18231' out && [ $(grep -c '^  curl ' out) = 3 ] && [ -d var ]",
+      server.data);
+  CHECK(system(command) == 0);
+}
+
+int main(int argc, char **argv) {
+  daemon_directory(&server);
+  if (!daemon_start(&server, 2, NULL)) {
+    printf("the daemon does not start; see %s/log\n", server.data);
+    return 1;
+  }
+  RUN(every_command_of_the_readme_works);
+  RUN(the_default_job_trains_well);
+  RUN(the_run_script_says_how_to_talk_to_it);
+  daemon_end(&server);
+  return check_report();
+}
