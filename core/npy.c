@@ -65,11 +65,12 @@ static int word(struct literal *l, const char *text) {
   return 1;
 }
 
+/* A tuple: "()", "(5,)" or "(5, 2)". "(5)" is an integer to Python and is refused. */
 static int shape(struct literal *l, struct array *array) {
-  if (!take(l, '(')) return 0;
+  if (array->rank >= 0 || !take(l, '(')) return 0;
   for (array->rank = 0; !take(l, ')'); array->rank++) {
     if (array->rank > 0 && !take(l, ',')) return 0;
-    if (take(l, ')')) return 1;
+    if (array->rank > 0 && take(l, ')')) return 1;
     skip(l);
     uint64_t number = 0;
     const char *first = l->at;
@@ -77,18 +78,19 @@ static int shape(struct literal *l, struct array *array) {
       if (__builtin_mul_overflow(number, 10, &number) ||
           __builtin_add_overflow(number, (uint64_t)(*l->at - '0'), &number))
         return 0;
-    if (l->at == first || array->rank == 2) return 0;
-    array->shape[array->rank] = number;
+    if (l->at == first) return 0;
+    if (array->rank < 2) array->shape[array->rank] = number;
   }
-  return 1;
+  return array->rank != 1;
 }
 
 static int entry(struct literal *l, struct array *array) {
   char key[16];
   if (!quoted(l, key, sizeof key) || !take(l, ':')) return 0;
-  if (strcmp(key, "descr") == 0) return quoted(l, array->descr, sizeof array->descr);
+  if (strcmp(key, "descr") == 0)
+    return !array->descr[0] && quoted(l, array->descr, sizeof array->descr);
   if (strcmp(key, "shape") == 0) return shape(l, array);
-  if (strcmp(key, "fortran_order") != 0) return 0;
+  if (strcmp(key, "fortran_order") != 0 || array->fortran >= 0) return 0;
   array->fortran = word(l, "True") ? 1 : word(l, "False") ? 0 : -1;
   return array->fortran >= 0;
 }

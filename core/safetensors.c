@@ -31,17 +31,17 @@ static size_t dtype_size(const char *name) {
 void boltz_safetensors_write(const struct boltz_safetensors *file, struct boltz_text *out) {
   struct boltz_text header = {0};
   uint64_t offset = 0;
-  boltz_text_puts(&header, "{\"__metadata__\":{");
+  boltz_text_puts(&header, file->nmeta ? "{\"__metadata__\":{" : "{");
   for (size_t k = 0; k < file->nmeta; k++) {
     if (k) boltz_text_puts(&header, ",");
     boltz_text_quoted(&header, file->meta[k].key);
     boltz_text_puts(&header, ":");
     boltz_text_quoted(&header, file->meta[k].value);
   }
-  boltz_text_puts(&header, "}");
+  if (file->nmeta) boltz_text_puts(&header, "}");
   for (size_t k = 0; k < file->ntensors; k++) {
     const struct boltz_safetensor *t = &file->tensors[k];
-    boltz_text_puts(&header, ",");
+    if (k || file->nmeta) boltz_text_puts(&header, ",");
     boltz_text_quoted(&header, t->name);
     boltz_text_printf(&header, ":{\"dtype\":\"%s\",\"shape\":[", t->dtype);
     for (int r = 0; r < t->rank; r++)
@@ -141,24 +141,24 @@ static enum boltz_status read_tensor(const struct boltz_json *node, struct boltz
 }
 
 struct place {
-  uint64_t begin;
+  uint64_t begin, end;
   size_t index;
 };
 
 static int by_begin(const void *a, const void *b) {
   const struct place *x = a, *y = b;
   if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+  if (x->end != y->end) return x->end < y->end ? -1 : 1; /* empty tensors first */
   return (x->index > y->index) - (x->index < y->index);
 }
 
-/* Data lie without holes or overlaps up to the end of the file; empty tensors have no place. */
+/* Data lie without holes or overlaps up to the end of the file. */
 static enum boltz_status lay_out(struct boltz_safetensors *file, struct place *places,
                                  const char *data, size_t size, struct boltz_arena *arena) {
   uint64_t end = 0;
   qsort(places, file->ntensors, sizeof *places, by_begin);
   for (size_t k = 0; k < file->ntensors; k++) {
     struct boltz_safetensor *t = &file->tensors[places[k].index];
-    if (t->size == 0 && places[k].begin <= size) continue;
     if (places[k].begin != end) return bad_tensor(t->name, "a hole or an overlap before its data");
     if (t->size > size - end) return bad_tensor(t->name, "its data end beyond the file");
     const char *at = data + end;
@@ -213,6 +213,7 @@ enum boltz_status boltz_safetensors_read(const void *bytes, size_t size, struct 
     size_t k = file->ntensors++;
     places[k].index = k;
     BOLTZ_TRY(read_tensor(child, &file->tensors[k], &places[k].begin));
+    places[k].end = places[k].begin + file->tensors[k].size;
   }
   return lay_out(file, places, text + length, size - 8 - (size_t)length, arena);
 }

@@ -74,6 +74,19 @@ static enum boltz_status wrong_type(const struct boltz_field *field,
                        wanted[field->type], found(value));
 }
 
+/* A number as a sentence shows it: integers in full, no quotes around infinities. */
+static void say(double number, char out[BOLTZ_NUMBER_SIZE]) {
+  if (number == floor(number) && fabs(number) < 0x1p53)
+    snprintf(out, BOLTZ_NUMBER_SIZE, "%.0f", number);
+  else if (isfinite(number))
+    boltz_number_print(number, out);
+  else
+    snprintf(out, BOLTZ_NUMBER_SIZE, "%s",
+             isnan(number) ? "NaN"
+             : number > 0  ? "Infinity"
+                           : "-Infinity");
+}
+
 /* Check one number against the field's range. `index` < 0: the value is no list. */
 static enum boltz_status check_range(const struct boltz_field *field, double number, long index) {
   bool integer = field->type == BOLTZ_FIELD_INT || field->type == BOLTZ_FIELD_INTS;
@@ -87,7 +100,7 @@ static enum boltz_status check_range(const struct boltz_field *field, double num
     snprintf(pointer, sizeof pointer, "/%s/%ld", field->name, index);
     snprintf(name, sizeof name, "%s[%ld]", field->name, index);
   }
-  boltz_number_print(number, value);
+  say(number, value);
   if (!isfinite(number))
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "%s = %s is not a finite number", name,
                          value);
@@ -98,8 +111,8 @@ static enum boltz_status check_range(const struct boltz_field *field, double num
   if (!bounded) return BOLTZ_OK;
   if (number >= field->low && number <= field->high && !(field->low_open && number == field->low))
     return BOLTZ_OK;
-  boltz_number_print(field->low, low);
-  boltz_number_print(field->high, high);
+  say(field->low, low);
+  say(field->high, high);
   return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "%s = %s is not in %c%s, %s]", name, value,
                        field->low_open ? '(' : '[', low, high);
 }
@@ -149,7 +162,7 @@ static enum boltz_status set_text(const struct boltz_field *field, const char *t
     return boltz_fail_at(BOLTZ_UNKNOWN_NAME, pointer, "%s = \"%.64s\" is none of %s", field->name,
                          text, known);
   }
-  if (field->high > 0 && strlen(text) > (size_t)field->high)
+  if (field->high > 0 && (double)strlen(text) > field->high)
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "%s has %zu bytes, at most %.0f are allowed",
                          field->name, strlen(text), field->high);
   char *copy = boltz_arena_strdup(arena, text);

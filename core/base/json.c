@@ -124,25 +124,23 @@ static enum boltz_status read_string(struct reader *r, const char **text) {
 
 /* ---- numbers ---- */
 
-static enum boltz_status read_number(struct reader *r, double *number, const char **literal,
-                                     size_t *length) {
+static enum boltz_status read_number(struct reader *r, double *number) {
   const char *stop = boltz_number_read(r->at, r->end, number);
   if (!stop) return malformed(r, "this is no JSON value");
   if (stop - r->at > LITERAL_MAX) return malformed(r, "a number of more than 64 characters");
-  *literal = r->at;
-  *length = (size_t)(stop - r->at);
   r->at = stop;
   return BOLTZ_OK;
 }
 
-static enum boltz_status number_node(struct reader *r, struct boltz_json *node, double number,
-                                     const char *literal, size_t length) {
+static enum boltz_status number_node(struct reader *r, struct boltz_json *node) {
+  const char *literal = r->at;
+  BOLTZ_TRY(read_number(r, &node->number));
+  size_t length = (size_t)(r->at - literal);
   char *copy = boltz_arena_scratch(r->arena, length + 1, 1);
   if (!copy) return BOLTZ_NO_MEMORY;
   memcpy(copy, literal, length);
   copy[length] = 0;
   node->type = BOLTZ_JSON_NUMBER;
-  node->number = number;
   node->text = copy;
   return BOLTZ_OK;
 }
@@ -196,10 +194,8 @@ static enum boltz_status read_numbers(struct reader *r, struct boltz_json *node,
   *all = false;
   while (more) {
     double number;
-    const char *literal;
-    size_t length;
     if (!starts_number(r)) return BOLTZ_OK;
-    BOLTZ_TRY(read_number(r, &number, &literal, &length));
+    BOLTZ_TRY(read_number(r, &number));
     BOLTZ_TRY(keep_number(r, n++, number));
     BOLTZ_TRY(separator(r, ']', &more));
   }
@@ -327,13 +323,8 @@ static enum boltz_status read_value(struct reader *r, struct boltz_json *node) {
     case 'n':
       node->type = BOLTZ_JSON_NULL;
       return word(r, "null") ? BOLTZ_OK : malformed(r, "this is no JSON value");
-    default: {
-      double number;
-      const char *literal;
-      size_t length;
-      BOLTZ_TRY(read_number(r, &number, &literal, &length));
-      return number_node(r, node, number, literal, length);
-    }
+    default:
+      return number_node(r, node);
   }
 }
 

@@ -9,7 +9,9 @@ extern "C" {
 
 extern "C" size_t boltz_number_print(double value, char out[BOLTZ_NUMBER_SIZE]) {
   if (!__builtin_isfinite(value)) {
-    const char *name = __builtin_isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+    const char *name = __builtin_isnan(value) ? "\"NaN\""
+                       : value > 0            ? "\"Infinity\""
+                                              : "\"-Infinity\"";
     std::strcpy(out, name);
     return std::strlen(name);
   }

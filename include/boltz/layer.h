@@ -87,6 +87,7 @@ struct boltz_layer {
   void *plan;               /* what build() worked out */
   size_t w_offset, nw;      /* its share of weights.flat */
   size_t p_offset, npacked; /* its share of weights.packed */
+  int tensors;              /* how many it has */
 };
 
 static inline const float *boltz_layer_flat(const struct boltz_layer *layer,

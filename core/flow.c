@@ -1,0 +1,228 @@
+/* flow.c - base density and layers over one flat weight vector. */
+#include "boltz/flow.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Rows that go through all layers together: their activations stay in the L2 cache. A multiple of
+   the kernels' 6 rows. */
+#define ROWS_TOGETHER 96
+
+struct boltz_tape {
+  enum boltz_direction direction;
+  void *layers[]; /* [nlayers] */
+};
+
+static const float *weights_of(const struct boltz_layer *layer,
+                               const struct boltz_weights *weights) {
+  return boltz_layer_flat(layer, weights);
+}
+
+/* Layer number `step` on the way in that direction. */
+static int layer_at(const struct boltz_flow *flow, enum boltz_direction direction, int step) {
+  return direction == BOLTZ_TO_X ? step : flow->nlayers - 1 - step;
+}
+
+static int count_tensors(const struct boltz_layer *layer) {
+  struct boltz_tensor tensor;
+  int k = 0;
+  while (layer->kind->tensor && layer->kind->tensor(layer, k, &tensor)) k++;
+  return k;
+}
+
+enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
+                                 struct boltz_arena *arena, struct boltz_flow *flow) {
+  *flow = (struct boltz_flow){.spec = *spec, .dim = dim, .nlayers = spec->nlayers};
+  flow->layers = BOLTZ_NEW_ARRAY(arena, (size_t)spec->nlayers + 1, struct boltz_layer);
+  if (!flow->layers) return BOLTZ_NO_MEMORY;
+  for (int i = 0; i < flow->nlayers; i++) {
+    struct boltz_layer *layer = &flow->layers[i];
+    *layer = (struct boltz_layer){.kind = spec->layers[i].kind,
+                                  .settings = spec->layers[i].settings,
+                                  .dim = dim,
+                                  .w_offset = flow->nw,
+                                  .p_offset = flow->npacked};
+    const enum boltz_status status = layer->kind->build(layer, arena);
+    if (status != BOLTZ_OK) return boltz_fail_under(status, "/layers/%d", i);
+    layer->tensors = count_tensors(layer);
+    flow->nw += layer->nw;
+    flow->npacked += layer->npacked;
+    if (layer->kind->flops) flow->flops += layer->kind->flops(layer);
+  }
+  return BOLTZ_OK;
+}
+
+enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_arena *arena,
+                                    struct boltz_weights *weights) {
+  weights->flat = BOLTZ_NEW_ARRAY(arena, flow->nw ? flow->nw : 1, float);
+  weights->packed = BOLTZ_NEW_ARRAY(arena, flow->npacked ? flow->npacked : 1, float);
+  return weights->flat && weights->packed ? BOLTZ_OK : BOLTZ_NO_MEMORY;
+}
+
+static void pack_layer(const struct boltz_layer *layer, struct boltz_weights *weights) {
+  if (layer->kind->pack)
+    layer->kind->pack(layer, weights_of(layer, weights), weights->packed + layer->p_offset);
+}
+
+void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights) {
+  for (int i = 0; i < flow->nlayers; i++) pack_layer(&flow->layers[i], weights);
+}
+
+void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights) {
+  for (int i = 0; i < flow->nlayers; i++) {
+    const struct boltz_layer *layer = &flow->layers[i];
+    if (layer->kind->init) layer->kind->init(layer, seed, i, weights->flat + layer->w_offset);
+  }
+  boltz_flow_pack(flow, weights);
+}
+
+bool boltz_flow_tensor(const struct boltz_flow *flow, int k, struct boltz_tensor *tensor) {
+  struct boltz_tensor inner;
+  for (int i = 0; k >= 0 && i < flow->nlayers; i++) {
+    const struct boltz_layer *layer = &flow->layers[i];
+    if (k >= layer->tensors) {
+      k -= layer->tensors;
+      continue;
+    }
+    layer->kind->tensor(layer, k, &inner);
+    *tensor = inner;
+    tensor->offset += layer->w_offset;
+    snprintf(tensor->name, sizeof tensor->name, "layers.%d.%.40s", i, inner.name);
+    return true;
+  }
+  return false;
+}
+
+static void fill(double *out, size_t n, double value) {
+  for (size_t i = 0; i < n; i++) out[i] = value;
+}
+
+/* A coordinate that overflowed may have left log_det finite: 0·inf is NaN. */
+static void spoil_overflows(const struct boltz_batch *x, double *log_det) {
+  for (int j = 0; j < x->dim; j++) {
+    const double *restrict column = x->col[j];
+    for (size_t i = 0; i < x->n; i++) log_det[i] += 0 * column[i];
+  }
+}
+
+/* Layers first ... last - 1 on the way, ROWS_TOGETHER rows at a time; log_det is added to. */
+static void push(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                 enum boltz_direction direction, int first, int last, struct boltz_batch *x,
+                 double *log_det, struct boltz_arena *scratch) {
+  for (size_t at = 0; at < x->n; at += ROWS_TOGETHER) {
+    const struct boltz_mark mark = boltz_arena_mark(scratch);
+    struct boltz_batch rows;
+    const size_t n = x->n - at < ROWS_TOGETHER ? x->n - at : ROWS_TOGETHER;
+    const bool room = boltz_batch_view(scratch, x, at, n, &rows) == BOLTZ_OK;
+    if (!room) fill(log_det + at, n, NAN);
+    for (int step = first; room && step < last; step++) {
+      const struct boltz_layer *layer = &flow->layers[layer_at(flow, direction, step)];
+      const struct boltz_mark inner = boltz_arena_mark(scratch);
+      layer->kind->apply(layer, weights, direction, &rows, log_det + at, NULL, scratch);
+      boltz_arena_release(scratch, inner);
+    }
+    boltz_arena_release(scratch, mark);
+  }
+}
+
+void boltz_flow_transform(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                          enum boltz_direction direction, struct boltz_batch *x, double *log_det,
+                          struct boltz_arena *scratch) {
+  fill(log_det, x->n, 0);
+  push(flow, weights, direction, 0, flow->nlayers, x, log_det, scratch);
+  spoil_overflows(x, log_det);
+}
+
+enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct boltz_batch *x,
+                                 struct boltz_weights *weights, struct boltz_arena *scratch) {
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  struct boltz_batch y;
+  double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
+  if (!log_det || boltz_batch_new(scratch, x->n, x->dim, &y) != BOLTZ_OK) {
+    boltz_arena_release(scratch, mark);
+    return BOLTZ_NO_MEMORY;
+  }
+  boltz_batch_copy(&y, 0, x, 0, x->n);
+  fill(log_det, x->n, 0);
+  for (int step = 0; step < flow->nlayers; step++) {
+    const struct boltz_layer *layer = &flow->layers[layer_at(flow, BOLTZ_TO_Z, step)];
+    if (layer->kind->fit) {
+      layer->kind->fit(layer, &y, weights->flat + layer->w_offset);
+      pack_layer(layer, weights);
+    }
+    push(flow, weights, BOLTZ_TO_Z, step, step + 1, &y, log_det, scratch);
+  }
+  boltz_arena_release(scratch, mark);
+  return BOLTZ_OK;
+}
+
+void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                       uint64_t seed, enum boltz_stream stream, uint64_t first,
+                       struct boltz_batch *x, struct boltz_batch *z, double *log_q,
+                       struct boltz_arena *scratch) {
+  const struct boltz_flow_spec *spec = &flow->spec;
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
+  if (!log_det) return fill(log_q, x->n, NAN);
+
+  /* log q(x) = log p0(z) - log|det dx/dz| */
+  spec->base->sample(spec->base_settings, seed, stream, first, x);
+  if (z) boltz_batch_copy(z, 0, x, 0, x->n);
+  spec->base->log_density(spec->base_settings, x, log_q, NULL);
+  boltz_flow_transform(flow, weights, BOLTZ_TO_X, x, log_det, scratch);
+  for (size_t i = 0; i < x->n; i++) log_q[i] -= log_det[i];
+  boltz_arena_release(scratch, mark);
+}
+
+void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                            struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
+  const struct boltz_flow_spec *spec = &flow->spec;
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
+  if (!log_det) return fill(log_q, x->n, NAN);
+
+  /* log q(x) = log p0(z) + log|det dz/dx| */
+  boltz_flow_transform(flow, weights, BOLTZ_TO_Z, x, log_det, scratch);
+  spec->base->log_density(spec->base_settings, x, log_q, NULL);
+  for (size_t i = 0; i < x->n; i++) log_q[i] += log_det[i];
+  boltz_arena_release(scratch, mark);
+}
+
+struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,
+                                     const struct boltz_weights *weights,
+                                     enum boltz_direction direction, struct boltz_batch *x,
+                                     double *log_det, struct boltz_arena *scratch) {
+  static const char nothing = 0; /* stands for the tape of a layer that needs none */
+  struct boltz_tape *tape = boltz_arena_alloc(
+      scratch, 1, sizeof *tape + (size_t)flow->nlayers * sizeof tape->layers[0]);
+  if (!tape) return NULL;
+  tape->direction = direction;
+  fill(log_det, x->n, 0);
+  for (int step = 0; step < flow->nlayers; step++) {
+    const int i = layer_at(flow, direction, step);
+    const struct boltz_layer *layer = &flow->layers[i];
+    tape->layers[i] = (void *)&nothing;
+    layer->kind->apply(layer, weights, direction, x, log_det, &tape->layers[i], scratch);
+    if (!tape->layers[i]) return NULL;
+  }
+  spoil_overflows(x, log_det);
+  return tape;
+}
+
+void boltz_flow_backward(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                         struct boltz_tape *tape, struct boltz_batch *x, struct boltz_batch *g,
+                         const double *glog_det, float *gw, struct boltz_arena *scratch) {
+  for (int step = flow->nlayers - 1; step >= 0; step--) {
+    const int i = layer_at(flow, tape->direction, step);
+    const struct boltz_layer *layer = &flow->layers[i];
+    layer->kind->backward(layer, weights, tape->direction, tape->layers[i], x, g, glog_det,
+                          gw + layer->w_offset, scratch);
+  }
+}
+
+size_t boltz_flow_tile(const struct boltz_flow *flow, double passes, double flops) {
+  const double rows = flops / (passes * flow->flops);
+  if (!(rows < 512)) return 512;
+  return rows < 16 ? 8 : (size_t)rows / 8 * 8;
+}

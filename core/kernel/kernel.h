@@ -1,0 +1,78 @@
+/* kernel.h - matrix products of conditioner networks: the only code with fast paths.
+ *
+ * A kernel is one way to compute them on one kind of processor; linear.inc is the code of all, each
+ * file gives it a vector width. The arithmetic is defined, not left to a kernel: an output starts
+ * at its bias and adds weight*input for k = 0, 1, 2, ... by one fused multiply-add each, then
+ * activation.h. So every kernel, batch and tile gives the same bits; so do the products of the
+ * gradient, whose sums run in the order of rows and outputs.
+ *
+ * Rows of activations are row-major, padded to boltz_kernel_ld(width) floats; what stands in the
+ * padding means nothing. Weights are [out, in] row-major with the bias [out] after them, and are
+ * packed into panels of 16 outputs: 16 biases, then for every input its 16 weights. */
+#ifndef BOLTZ_KERNEL_KERNEL_H
+#define BOLTZ_KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/kernel/activation.h"
+
+#define BOLTZ_PANEL 16
+
+/** One linear map with the activation after it. */
+struct boltz_linear {
+  size_t in, out;
+  enum boltz_activation activation;
+};
+
+struct boltz_kernel {
+  const char *name;
+  const char *doc;
+
+  /* Can this processor run it? */
+  bool (*present)(void);
+
+  /* y [rows, out] = activation(x [rows, in] W^T + b) */
+  void (*linear)(const struct boltz_linear *map, const float *packed, size_t rows, const float *x,
+                 float *y);
+
+  /* y [n] = activation(x [n]); x and y may be the same. */
+  void (*activate)(enum boltz_activation activation, size_t n, const float *x, float *y);
+
+  /* g [n] *= activation'; at [n] is the activation's output, but for silu its input. */
+  void (*slope)(enum boltz_activation activation, size_t n, const float *at, float *g);
+
+  /* gx [rows, in] = gy [rows, out] W; w as stored */
+  void (*back_input)(const struct boltz_linear *map, const float *w, size_t rows, const float *gy,
+                     float *gx, float *work);
+
+  /* gw += gy^T x and, after it, gb += sum of gy's rows; */
+  void (*back_weights)(const struct boltz_linear *map, size_t rows, const float *gy, const float *x,
+                       float *gw, float *work);
+};
+
+/** The kernel of that name, NULL when there is none or this processor cannot run it. */
+const struct boltz_kernel *boltz_kernel_find(const char *name);
+
+/** Kernel number `index`, fastest first, those of other processors included; NULL past the last. */
+const struct boltz_kernel *boltz_kernel_at(int index);
+
+/**
+ * The kernel that the environment's BOLTZ_KERNEL names, if this processor can run it; else the
+ * fastest that it can. Never NULL. Which one it is changes no result.
+ */
+const struct boltz_kernel *boltz_kernel_auto(void);
+
+/** Row length in memory of `width` activations. */
+static inline size_t boltz_kernel_ld(size_t width) {
+  return (width + BOLTZ_PANEL - 1) / BOLTZ_PANEL * BOLTZ_PANEL;
+}
+
+/** Floats that `work` of the backward products needs for that many rows. */
+size_t boltz_kernel_work_size(const struct boltz_linear *map, size_t rows);
+
+/** Floats of a packed map, and packing itself; outputs of the padding are zero. */
+size_t boltz_kernel_packed_size(const struct boltz_linear *map);
+void boltz_kernel_pack(const struct boltz_linear *map, const float *w, float *packed);
+
+#endif

@@ -1,0 +1,302 @@
+/* affine_coupling.c - some coordinates are scaled and shifted by functions of others.
+ *
+ *   a = the fixed coordinates, r = scale(a), t = shift(a), s = c tanh(r/c) (s = r if c = 0)
+ *   x_moved = z_moved exp(s) + t,  log_det = sum of s
+ *
+ * scale and shift are networks in float, the rest is double: for whatever functions they are, the
+ * map is triangular and its log_det exact.
+ * Source: Dinh et al. 2017 (RealNVP), eqs. 7-8; the cap: Kingma & Dhariwal 2018 and after.
+ * Golden: with weights that make r = 0.5 and t = -1, and c = 1: s = tanh 0.5 = 0.46211715726000976,
+ * x = z 1.587431271429835 - 1. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/nn/mlp.h"
+
+struct affine_coupling {
+  struct boltz_ints fixed, moved, hidden;
+  const char *scale_activation, *shift_activation;
+  double scale_cap;
+};
+
+struct plan {
+  const struct affine_coupling *settings;
+  struct boltz_mlp scale, shift; /* weights: scale's, then shift's */
+};
+
+struct tape {
+  struct boltz_mlp_tape scale, shift;
+  double *s, *in; /* [moved, n] */
+};
+
+/* exp and tanh of one moved coordinate, in the currency of multiply-adds. */
+#define FLOPS_A_COORDINATE 100
+
+/* Every coordinate of the list is one of dim, and none was seen before. */
+static enum boltz_status check_list(const char *name, const struct boltz_ints *list, int dim,
+                                    bool *seen) {
+  char pointer[64];
+  if (list->n == 0) {
+    snprintf(pointer, sizeof pointer, "/%s", name);
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "%s names no coordinate", name);
+  }
+  for (size_t k = 0; k < list->n; k++) {
+    snprintf(pointer, sizeof pointer, "/%s/%zu", name, k);
+    if (!(list->v[k] >= 0 && list->v[k] < dim))
+      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "coordinate %lld of %s is not in [0, %d]",
+                           (long long)list->v[k], name, dim - 1);
+    if (seen[list->v[k]])
+      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "coordinate %lld is named twice",
+                           (long long)list->v[k]);
+    seen[list->v[k]] = true;
+  }
+  return BOLTZ_OK;
+}
+
+static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
+  const struct affine_coupling *s = layer->settings;
+  struct plan *plan = BOLTZ_NEW(arena, struct plan);
+  bool *seen = BOLTZ_NEW_ARRAY(arena, (size_t)layer->dim, bool);
+  if (!plan || !seen) return BOLTZ_NO_MEMORY;
+  if (layer->dim < 2)
+    return boltz_fail(BOLTZ_OUT_OF_RANGE,
+                      "a coupling needs a coordinate to fix and one to move: dim = %d is too small",
+                      layer->dim);
+  BOLTZ_TRY(check_list("fixed", &s->fixed, layer->dim, seen));
+  BOLTZ_TRY(check_list("moved", &s->moved, layer->dim, seen));
+  plan->settings = s;
+  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->hidden, s->moved.n,
+                          boltz_activation_of(s->scale_activation), arena, &plan->scale));
+  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->hidden, s->moved.n,
+                          boltz_activation_of(s->shift_activation), arena, &plan->shift));
+  layer->plan = plan;
+  layer->nw = plan->scale.nw + plan->shift.nw;
+  layer->npacked = plan->scale.npacked + plan->shift.npacked;
+  return BOLTZ_OK;
+}
+
+static void domains(const struct boltz_layer *layer, struct boltz_domain *domain) {
+  const struct affine_coupling *s = layer->settings;
+  for (size_t m = 0; m < s->moved.n; m++) domain[s->moved.v[m]].type = BOLTZ_REAL;
+}
+
+static bool tensor(const struct boltz_layer *layer, int k, struct boltz_tensor *tensor) {
+  const struct plan *plan = layer->plan;
+  if (boltz_mlp_tensor(&plan->scale, "scale", k, tensor)) return true;
+  if (!boltz_mlp_tensor(&plan->shift, "shift", k - 2 * plan->scale.maps, tensor)) return false;
+  tensor->offset += plan->scale.nw;
+  return true;
+}
+
+static void init(const struct boltz_layer *layer, uint64_t seed, int index, float *w) {
+  const struct plan *plan = layer->plan;
+  const uint64_t first = (uint64_t)index << 32;
+  boltz_mlp_init(&plan->scale, seed, first, w);
+  boltz_mlp_init(&plan->shift, seed, first + plan->scale.nw, w + plan->scale.nw);
+}
+
+static void pack(const struct boltz_layer *layer, const float *w, float *packed) {
+  const struct plan *plan = layer->plan;
+  boltz_mlp_pack(&plan->scale, w, packed);
+  boltz_mlp_pack(&plan->shift, w + plan->scale.nw, packed + plan->scale.npacked);
+}
+
+/* The fixed coordinates as rows of floats; NULL: scratch is exhausted. */
+static const float *gather(const struct affine_coupling *s, const struct boltz_batch *x,
+                           struct boltz_arena *scratch) {
+  const size_t ld = boltz_kernel_ld(s->fixed.n);
+  float *a = boltz_arena_scratch(scratch, x->n, ld * sizeof *a);
+  for (size_t f = 0; a && f < s->fixed.n; f++) {
+    const double *column = x->col[s->fixed.v[f]];
+    for (size_t i = 0; i < x->n; i++) a[i * ld + f] = (float)column[i];
+  }
+  return a;
+}
+
+static double cap(double c, double r) {
+  return c > 0 ? c * tanh(r / c) : r;
+}
+
+/* One moved coordinate; r and t advance by ld a row; s, unless NULL, is kept. */
+static void move_column(enum boltz_direction direction, double c, size_t n, size_t ld,
+                        const float *r, const float *t, double *x, double *log_det, double *s) {
+  for (size_t i = 0; i < n; i++) {
+    const double si = cap(c, r[i * ld]), ti = t[i * ld];
+    if (direction == BOLTZ_TO_X) {
+      x[i] = x[i] * exp(si) + ti;
+      log_det[i] += si;
+    } else {
+      x[i] = (x[i] - ti) * exp(-si);
+      log_det[i] -= si;
+    }
+    if (s) s[i] = si;
+  }
+}
+
+static struct tape *new_tape(const struct affine_coupling *s, size_t n,
+                             struct boltz_arena *scratch) {
+  struct tape *tape = BOLTZ_NEW(scratch, struct tape);
+  if (!tape) return NULL;
+  tape->s = boltz_arena_scratch(scratch, s->moved.n, n * sizeof(double));
+  tape->in = boltz_arena_scratch(scratch, s->moved.n, n * sizeof(double));
+  return tape->s && tape->in ? tape : NULL;
+}
+
+static void fail(struct boltz_batch *x, double *log_det, void **tape) {
+  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
+  if (tape) *tape = NULL;
+}
+
+static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
+                  enum boltz_direction direction, struct boltz_batch *x, double *log_det,
+                  void **tape_out, struct boltz_arena *scratch) {
+  const struct plan *plan = layer->plan;
+  const struct affine_coupling *settings = plan->settings;
+  const float *packed = boltz_layer_packed(layer, w);
+  const size_t n = x->n, ld = boltz_kernel_ld(settings->moved.n);
+  struct tape *tape = NULL;
+  if (n == 0) return;
+  if (tape_out) {
+    *tape_out = tape = new_tape(settings, n, scratch);
+    if (!tape) return fail(x, log_det, tape_out);
+  }
+
+  const float *a = gather(settings, x, scratch);
+  if (!a) return fail(x, log_det, tape_out);
+  const float *r =
+      boltz_mlp_forward(&plan->scale, packed, n, a, tape ? &tape->scale : NULL, scratch);
+  const float *t = boltz_mlp_forward(&plan->shift, packed + plan->scale.npacked, n, a,
+                                     tape ? &tape->shift : NULL, scratch);
+  if (!r || !t) return fail(x, log_det, tape_out);
+
+  for (size_t m = 0; m < settings->moved.n; m++) {
+    double *column = x->col[settings->moved.v[m]];
+    for (size_t i = 0; tape && i < n; i++) tape->in[m * n + i] = column[i];
+    move_column(direction, settings->scale_cap, n, ld, r + m, t + m, column, log_det,
+                tape ? tape->s + m * n : NULL);
+  }
+}
+
+/* Back through one moved coordinate:
+     TO_X  out = in e^s + t,     log_det += s:  gs = g in e^s + glog,  gt = g
+     TO_Z  out = (in - t) e^-s,  log_det -= s:  gs = -g out - glog,    gt = -g e^-s
+   and gr = gs ds/dr, ds/dr = 1 - (s/c)^2. */
+static void back_column(enum boltz_direction direction, double c, size_t n, size_t ld,
+                        const double *s, const double *out, double *g, const double *in,
+                        const double *glog_det, float *gr, float *gt) {
+  for (size_t i = 0; i < n; i++) {
+    const double slope = c > 0 ? (1 - s[i] / c) * (1 + s[i] / c) : 1;
+    const double scale = exp(direction == BOLTZ_TO_X ? s[i] : -s[i]);
+    if (direction == BOLTZ_TO_X) {
+      gr[i * ld] = (float)((g[i] * in[i] * scale + glog_det[i]) * slope);
+      gt[i * ld] = (float)g[i];
+    } else {
+      gr[i * ld] = (float)(-(g[i] * out[i] + glog_det[i]) * slope);
+      gt[i * ld] = (float)(-g[i] * scale);
+    }
+    g[i] *= scale;
+  }
+}
+
+static void backward(const struct boltz_layer *layer, const struct boltz_weights *w,
+                     enum boltz_direction direction, void *tape_in, struct boltz_batch *x,
+                     struct boltz_batch *g, const double *glog_det, float *gw,
+                     struct boltz_arena *scratch) {
+  const struct plan *plan = layer->plan;
+  const struct affine_coupling *settings = plan->settings;
+  const float *flat = boltz_layer_flat(layer, w);
+  const size_t n = x->n, ld = boltz_kernel_ld(settings->moved.n);
+  const size_t ld_fixed = boltz_kernel_ld(settings->fixed.n);
+  struct tape *tape = tape_in;
+  (void)scratch;
+  if (n == 0) return;
+
+  float *gr = boltz_mlp_gradient(&tape->scale), *gt = boltz_mlp_gradient(&tape->shift);
+  for (size_t m = 0; m < settings->moved.n; m++) {
+    double *column = x->col[settings->moved.v[m]];
+    const double *in = tape->in + m * n;
+    back_column(direction, settings->scale_cap, n, ld, tape->s + m * n, column,
+                g->col[settings->moved.v[m]], in, glog_det, gr + m, gt + m);
+    for (size_t i = 0; i < n; i++) column[i] = in[i];
+  }
+  const float *ga = boltz_mlp_backward(&plan->scale, flat, &tape->scale, gw);
+  const float *gb =
+      boltz_mlp_backward(&plan->shift, flat + plan->scale.nw, &tape->shift, gw + plan->scale.nw);
+  for (size_t f = 0; f < settings->fixed.n; f++) {
+    double *column = g->col[settings->fixed.v[f]];
+    for (size_t i = 0; i < n; i++)
+      column[i] += (double)ga[i * ld_fixed + f] + (double)gb[i * ld_fixed + f];
+  }
+}
+
+static double flops(const struct boltz_layer *layer) {
+  const struct plan *plan = layer->plan;
+  return boltz_mlp_flops(&plan->scale) + boltz_mlp_flops(&plan->shift) +
+         FLOPS_A_COORDINATE * (double)plan->settings->moved.n;
+}
+
+#define OFFSET(member) offsetof(struct affine_coupling, member)
+static const struct boltz_field fields[] = {
+    {.name = "fixed",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(fixed),
+     .def = -1,
+     .low = 0,
+     .high = BOLTZ_DIM_MAX - 1,
+     .required = true,
+     .doc = "coordinates, from 0, that the networks see"},
+    {.name = "moved",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(moved),
+     .def = -1,
+     .low = 0,
+     .high = BOLTZ_DIM_MAX - 1,
+     .required = true,
+     .doc = "coordinates that are scaled and shifted"},
+    {.name = "hidden",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(hidden),
+     .def = -1,
+     .low = 1,
+     .high = BOLTZ_WIDTH_MAX,
+     .required = true,
+     .doc = "widths of the hidden layers of each network, 1 to 64 of them"},
+    {.name = "scale_activation",
+     .type = BOLTZ_FIELD_CHOICE,
+     .offset = OFFSET(scale_activation),
+     .def_text = "relu",
+     .choices = boltz_activation_names,
+     .doc = "activation of the network of r"},
+    {.name = "shift_activation",
+     .type = BOLTZ_FIELD_CHOICE,
+     .offset = OFFSET(shift_activation),
+     .def_text = "tanh",
+     .choices = boltz_activation_names,
+     .doc = "activation of the network of t"},
+    {.name = "scale_cap",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = OFFSET(scale_cap),
+     .def = 1,
+     .low = 0,
+     .high = 1e3,
+     .doc = "c: |s| stays below it; 0: no cap"},
+    BOLTZ_FIELDS_END,
+};
+
+const struct boltz_layer_kind boltz_layer_affine_coupling = {
+    .name = "affine_coupling",
+    .doc =
+        "a = fixed coordinates, r = scale(a), t = shift(a), s = c tanh(r/c) (s = r if c = 0): "
+        "x_moved = z_moved exp(s) + t, log_det = sum of s",
+    .source = "Dinh et al. 2017 (RealNVP), arXiv 1605.08803, eqs. 7-8",
+    .fields = fields,
+    .settings_size = sizeof(struct affine_coupling),
+    .build = build,
+    .domains = domains,
+    .tensor = tensor,
+    .init = init,
+    .pack = pack,
+    .apply = apply,
+    .backward = backward,
+    .flops = flops,
+};

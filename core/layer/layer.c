@@ -1,0 +1,26 @@
+/* layer.c - the list of layers. */
+#include "boltz/layer.h"
+
+#include <string.h>
+
+#define BOLTZ_LAYER(kind) extern const struct boltz_layer_kind boltz_layer_##kind;
+#include "core/layer/list.h"
+#undef BOLTZ_LAYER
+
+static const struct boltz_layer_kind *const kinds[] = {
+#define BOLTZ_LAYER(kind) &boltz_layer_##kind,
+#include "core/layer/list.h"
+#undef BOLTZ_LAYER
+};
+
+#define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
+
+const struct boltz_layer_kind *boltz_layer_kind_at(int index) {
+  return index >= 0 && index < KINDS ? kinds[index] : NULL;
+}
+
+const struct boltz_layer_kind *boltz_layer_kind_find(const char *name) {
+  for (int k = 0; k < KINDS; k++)
+    if (strcmp(kinds[k]->name, name) == 0) return kinds[k];
+  return NULL;
+}

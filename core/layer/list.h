@@ -1,0 +1,6 @@
+/* list.h - every kind of layer: a line here and a file beside it. */
+BOLTZ_LAYER(affine_coupling)
+BOLTZ_LAYER(realnvp)
+BOLTZ_LAYER(interval)
+BOLTZ_LAYER(actnorm)
+BOLTZ_LAYER(permute)

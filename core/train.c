@@ -1,0 +1,311 @@
+/* train.c - losses and the training loop, cut into pieces that any number of threads may take.
+ *
+ * A step's rows are dealt to BOLTZ_TRAIN_SHARDS sums, each row to the same sum whatever the
+ * threads, and the sums are added in a fixed order: the same seed trains the same bits. */
+#include "boltz/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/train_loss.h"
+
+#define SHARDS BOLTZ_TRAIN_SHARDS
+#define PIECE ((size_t)65536) /* weights of a slice: its sums stay in the L2 cache */
+
+/* Row i of step t has the index t·2^24 + i in the random streams: never used twice. */
+#define BATCH_BITS 24
+#define BATCH_MAX ((int64_t)1 << BATCH_BITS)
+#define STEPS_MAX ((int64_t)1 << 38)
+
+/* A tile is three one-way passes (forward; backward twice that) of about 4 ms at 25 GFLOP/s. */
+#define TILE_PASSES 3
+#define TILE_FLOPS 1.0e8
+
+/* One of the sums that a step's rows are dealt to. */
+struct shard {
+  struct boltz_loss_sum sum;
+  size_t done; /* rows so far: first those of J_ML, then those of J_KL */
+};
+
+struct boltz_train {
+  struct boltz_loss loss;
+  struct boltz_weights *weights;
+  struct boltz_stage *stages; /* [nstages] */
+  size_t nstages, nw;
+  int64_t total_steps, step;
+  size_t tile, pieces;
+
+  /* of the step at hand */
+  const struct boltz_stage *stage; /* NULL: all is done */
+  double learning_rate;
+  struct shard shards[SHARDS];
+  float *g;        /* [nw] the shards' sum */
+  double *partial; /* [pieces] its squared norm, a slice each */
+
+  float *moments; /* [2, nw] */
+  uint64_t skipped;
+  struct boltz_train_report report;
+};
+
+/* ---- Making -------------------------------------------------------------------------------- */
+
+static enum boltz_status check_stage(size_t k, const struct boltz_stage *stage,
+                                     const struct boltz_train_options *options) {
+#define REFUSE_UNLESS(condition, ...) \
+  if (!(condition)) return boltz_fail(BOLTZ_OUT_OF_RANGE, __VA_ARGS__)
+  REFUSE_UNLESS(stage->steps >= 1 && stage->steps <= STEPS_MAX,
+                "stage %zu: steps = %lld is not in [1, 2^38]", k, (long long)stage->steps);
+  REFUSE_UNLESS(stage->batch >= 1 && stage->batch <= BATCH_MAX,
+                "stage %zu: batch = %lld is not in [1, 2^24]", k, (long long)stage->batch);
+  REFUSE_UNLESS(stage->learning_rate > 0 && stage->learning_rate <= 1,
+                "stage %zu: learning_rate = %g is not in (0, 1]", k, stage->learning_rate);
+  REFUSE_UNLESS(stage->final_learning_rate >= 0 && stage->final_learning_rate <= 1,
+                "stage %zu: final_learning_rate = %g is not in [0, 1]", k,
+                stage->final_learning_rate);
+  REFUSE_UNLESS(stage->warm_up >= 0 && stage->warm_up <= stage->steps,
+                "stage %zu: warm_up = %lld is not in [0, steps]", k, (long long)stage->warm_up);
+  REFUSE_UNLESS(stage->ml >= 0 && stage->kl >= 0 && isfinite(stage->ml + stage->kl) &&
+                    stage->ml + stage->kl > 0,
+                "stage %zu: ml = %g and kl = %g are not weights of a loss", k, stage->ml,
+                stage->kl);
+  REFUSE_UNLESS(stage->clip_norm >= 0, "stage %zu: clip_norm = %g is negative", k,
+                stage->clip_norm);
+  REFUSE_UNLESS(stage->ml == 0 || (options->data && options->data->n > 0),
+                "stage %zu: ml = %g needs data", k, stage->ml);
+  return BOLTZ_OK;
+}
+
+static enum boltz_status check_options(const struct boltz_flow *flow,
+                                       const struct boltz_energy *energy,
+                                       const struct boltz_train_options *options,
+                                       int64_t *total_steps) {
+  REFUSE_UNLESS(flow->nw > 0, "the flow has no weights to train");
+  REFUSE_UNLESS(flow->dim == energy->dim, "the flow has dim %d, the energy %d", flow->dim,
+                energy->dim);
+  REFUSE_UNLESS(!options->data || options->data->dim == flow->dim,
+                "the data has dim %d, the flow %d", options->data->dim, flow->dim);
+  REFUSE_UNLESS(options->nstages > 0, "there is no stage");
+  REFUSE_UNLESS(!isnan(options->energy_high), "energy_high is not a number");
+  for (size_t k = 0; k < options->nstages; k++) {
+    BOLTZ_TRY(check_stage(k, &options->stages[k], options));
+    *total_steps += options->stages[k].steps;
+    REFUSE_UNLESS(*total_steps <= STEPS_MAX, "the stages have more than 2^38 steps");
+  }
+#undef REFUSE_UNLESS
+  return BOLTZ_OK;
+}
+
+/* Linear growth over `warm_up` steps, then a cosine from learning_rate down towards
+   final_learning_rate·learning_rate over the rest; t counts the stage's steps from 0. */
+static double learning_rate_at(const struct boltz_stage *stage, int64_t t) {
+  if (t < stage->warm_up) return stage->learning_rate * ((double)(t + 1) / (double)stage->warm_up);
+  const double phase = (double)(t - stage->warm_up) / (double)(stage->steps - stage->warm_up);
+  const double low = stage->final_learning_rate;
+  return stage->learning_rate * (low + (1 - low) * 0.5 * (1 + cos(3.14159265358979323846 * phase)));
+}
+
+/* Make ready for step number train->step. */
+static void begin_step(struct boltz_train *train) {
+  int64_t t = train->step;
+  size_t k = 0;
+  while (k < train->nstages && t >= train->stages[k].steps) t -= train->stages[k++].steps;
+  train->stage = k < train->nstages ? &train->stages[k] : NULL;
+  if (train->stage) train->learning_rate = learning_rate_at(train->stage, t);
+  for (int s = 0; s < SHARDS; s++)
+    train->shards[s] = (struct shard){.sum = {.g = train->shards[s].sum.g}};
+}
+
+static void clear_report(struct boltz_train *train) {
+  train->report = (struct boltz_train_report){.step = train->step,
+                                              .total_steps = train->total_steps,
+                                              .loss = NAN,
+                                              .loss_ml = NAN,
+                                              .loss_kl = NAN,
+                                              .grad_norm = NAN,
+                                              .learning_rate = train->learning_rate,
+                                              .skipped = train->skipped};
+}
+
+static enum boltz_status new_buffers(struct boltz_train *train, struct boltz_arena *arena) {
+  const size_t nw = train->nw;
+  train->stages = BOLTZ_NEW_ARRAY(arena, train->nstages, struct boltz_stage);
+  train->g = BOLTZ_NEW_ARRAY(arena, nw, float);
+  train->moments = boltz_arena_alloc(arena, nw, 2 * sizeof(float));
+  train->partial = BOLTZ_NEW_ARRAY(arena, train->pieces, double);
+  if (!train->stages || !train->g || !train->moments || !train->partial) return BOLTZ_NO_MEMORY;
+  for (int s = 0; s < SHARDS; s++) {
+    train->shards[s].sum.g = BOLTZ_NEW_ARRAY(arena, nw, float);
+    if (!train->shards[s].sum.g) return BOLTZ_NO_MEMORY;
+  }
+  return BOLTZ_OK;
+}
+
+enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct boltz_energy *energy,
+                                  struct boltz_weights *weights,
+                                  const struct boltz_train_options *options,
+                                  struct boltz_arena *arena, struct boltz_train **train) {
+  int64_t total_steps = 0;
+  BOLTZ_TRY(check_options(flow, energy, options, &total_steps));
+  struct boltz_train *t = BOLTZ_NEW(arena, struct boltz_train);
+  if (!t) return BOLTZ_NO_MEMORY;
+  t->loss = (struct boltz_loss){.flow = flow,
+                                .energy = energy,
+                                .weights = weights,
+                                .seed = options->seed,
+                                .energy_high = options->energy_high};
+  if (options->data) t->loss.data = *options->data;
+  t->weights = weights;
+  t->nstages = options->nstages;
+  t->nw = flow->nw;
+  t->total_steps = total_steps;
+  t->tile = boltz_flow_tile(flow, TILE_PASSES, TILE_FLOPS);
+  t->pieces = (flow->nw - 1) / PIECE + 1;
+  BOLTZ_TRY(new_buffers(t, arena));
+  memcpy(t->stages, options->stages, t->nstages * sizeof *t->stages);
+  begin_step(t);
+  clear_report(t);
+  *train = t;
+  return BOLTZ_OK;
+}
+
+/* ---- A step, in three rounds --------------------------------------------------------------- */
+
+bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena *scratch) {
+  const struct boltz_stage *stage = train->stage;
+  if (!stage) return false;
+  struct shard *own = &train->shards[shard];
+  const size_t batch = (size_t)stage->batch, first = (size_t)shard * batch / SHARDS;
+  const size_t rows = ((size_t)shard + 1) * batch / SHARDS - first;
+  const size_t nml = stage->ml > 0 ? rows : 0, nkl = stage->kl > 0 ? rows : 0;
+  if (own->done >= nml + nkl) return false;
+
+  const bool ml = own->done < nml;
+  const size_t at = ml ? own->done : own->done - nml;
+  const size_t n = rows - at < train->tile ? rows - at : train->tile;
+  const uint64_t index = ((uint64_t)train->step << BATCH_BITS) + first + at;
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  boltz_loss_tile(&train->loss, ml ? BOLTZ_LOSS_ML : BOLTZ_LOSS_KL, index, n,
+                  (ml ? stage->ml : stage->kl) / (double)batch, &own->sum, scratch);
+  boltz_arena_release(scratch, mark);
+  own->done += n;
+  return own->done < nml + nkl;
+}
+
+size_t boltz_train_pieces(const struct boltz_train *train) {
+  return train->pieces;
+}
+
+static size_t piece_size(const struct boltz_train *train, size_t piece) {
+  const size_t left = train->nw - piece * PIECE;
+  return left < PIECE ? left : PIECE;
+}
+
+void boltz_train_reduce(struct boltz_train *train, size_t piece) {
+  const size_t n = piece_size(train, piece);
+  float *restrict g = train->g + piece * PIECE;
+  memset(g, 0, n * sizeof *g);
+  for (int s = 0; s < SHARDS; s++) {
+    float *restrict part = train->shards[s].sum.g + piece * PIECE;
+    for (size_t k = 0; k < n; k++) g[k] += part[k];
+    memset(part, 0, n * sizeof *part);
+  }
+  double squares = 0;
+  for (size_t k = 0; k < n; k++) squares += (double)g[k] * g[k];
+  train->partial[piece] = squares;
+}
+
+static double gradient_norm(const struct boltz_train *train) {
+  double squares = 0;
+  for (size_t p = 0; p < train->pieces; p++) squares += train->partial[p];
+  return sqrt(squares);
+}
+
+void boltz_train_update(struct boltz_train *train, size_t piece) {
+  if (!train->stage) return;
+  const double norm = gradient_norm(train), clip = train->stage->clip_norm;
+  if (!isfinite(norm)) return;
+  const size_t at = piece * PIECE;
+  boltz_adam_update(&BOLTZ_ADAM_DEFAULT, train->learning_rate,
+                    clip > 0 && norm > clip ? clip / norm : 1, (uint64_t)train->step + 1,
+                    piece_size(train, piece), train->g + at, train->weights->flat + at,
+                    train->moments + at, train->moments + train->nw + at);
+}
+
+/* The mean of a part's losses over the rows that were used; NaN when there is none. */
+static double mean_loss(const struct boltz_train *train, enum boltz_loss_part part) {
+  double sum = 0;
+  uint64_t used = 0;
+  for (int s = 0; s < SHARDS; s++) {
+    sum += train->shards[s].sum.loss[part];
+    used += train->shards[s].sum.used[part];
+  }
+  return used > 0 ? sum / (double)used : NAN;
+}
+
+/* Samples of this step that did not count: those that were not finite; all, when their gradient
+   was not. */
+static uint64_t step_skipped(const struct boltz_train *train, double norm) {
+  uint64_t skipped = 0, all = 0;
+  for (int s = 0; s < SHARDS; s++) {
+    skipped += train->shards[s].sum.skipped;
+    all += train->shards[s].done;
+  }
+  return isfinite(norm) ? skipped : all;
+}
+
+void boltz_train_finish(struct boltz_train *train) {
+  const struct boltz_stage *stage = train->stage;
+  if (!stage) return;
+  boltz_flow_pack(train->loss.flow, train->weights);
+  const double norm = gradient_norm(train);
+  const double ml = mean_loss(train, BOLTZ_LOSS_ML), kl = mean_loss(train, BOLTZ_LOSS_KL);
+  train->skipped += step_skipped(train, norm);
+  train->step++;
+  train->report = (struct boltz_train_report){
+      .step = train->step,
+      .total_steps = train->total_steps,
+      .loss = (stage->ml > 0 ? stage->ml * ml : 0) + (stage->kl > 0 ? stage->kl * kl : 0),
+      .loss_ml = ml,
+      .loss_kl = kl,
+      .grad_norm = norm,
+      .learning_rate = train->learning_rate,
+      .skipped = train->skipped};
+  begin_step(train);
+}
+
+void boltz_train_step(struct boltz_train *train, struct boltz_arena *scratch) {
+  for (int s = 0; s < SHARDS; s++)
+    while (boltz_train_shard(train, s, scratch)) continue;
+  for (size_t p = 0; p < train->pieces; p++) boltz_train_reduce(train, p);
+  for (size_t p = 0; p < train->pieces; p++) boltz_train_update(train, p);
+  boltz_train_finish(train);
+}
+
+/* ---- Between two steps --------------------------------------------------------------------- */
+
+void boltz_train_report(const struct boltz_train *train, struct boltz_train_report *report) {
+  *report = train->report;
+}
+
+bool boltz_train_done(const struct boltz_train *train) {
+  return train->step >= train->total_steps;
+}
+
+const float *boltz_train_moments(const struct boltz_train *train) {
+  return train->moments;
+}
+
+uint64_t boltz_train_skipped(const struct boltz_train *train) {
+  return train->skipped;
+}
+
+void boltz_train_restore(struct boltz_train *train, int64_t step, uint64_t skipped,
+                         const float *moments) {
+  const size_t nw = train->nw;
+  train->step = step;
+  train->skipped = skipped;
+  memcpy(train->moments, moments, 2 * nw * sizeof *moments);
+  for (int s = 0; s < SHARDS; s++) memset(train->shards[s].sum.g, 0, nw * sizeof(float));
+  begin_step(train);
+  clear_report(train);
+}
