@@ -7,7 +7,7 @@
 
 /* Rows that go through all layers together: their activations stay in the L2 cache. A multiple of
    the kernels' 6 rows. */
-#define ROWS_TOGETHER 96
+#define ROWS_TOGETHER 48
 
 struct boltz_tape {
   enum boltz_direction direction;

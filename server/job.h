@@ -83,8 +83,9 @@ void job_event_progress(struct job *job, int64_t step, const struct job_metric *
                         int nmetrics);
 void job_event_log(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/** Keep a resume file (malloc'ed bytes are taken). done(job) is called on the store thread when it
- * is safe on disk, NULL: nobody waits. A failure is logged, and the job goes on. */
+/** Keep a resume file (malloc'ed bytes are taken; one that still waits to be written is replaced).
+ * done(job) is called on the store thread when it is safe on disk, NULL: nobody waits. A failure is
+ * logged, done(job) is called all the same, and the job goes on. */
 void job_save(struct job *job, char *bytes, size_t size, void (*done)(struct job *job));
 
 /**
@@ -119,8 +120,15 @@ enum boltz_status jobs_create(struct jobs *jobs, const struct boltz_json *body,
                               char id[JOB_ID_SIZE], bool *created, const char **reason);
 
 enum job_change { JOB_CHANGE_CANCEL, JOB_CHANGE_PAUSE, JOB_CHANGE_RESUME };
-enum job_changed { JOB_CHANGED, JOB_UNCHANGED, JOB_IS_FINISHED, JOB_IS_UNKNOWN };
-/** [store] */
+enum job_changed {
+  JOB_CHANGED,
+  JOB_UNCHANGED,
+  JOB_IS_FINISHED,
+  JOB_IS_UNKNOWN,
+  JOB_NOT_CHANGED /* the store refused: boltz_error() */
+};
+/** [store] A running job that is to pause or to end is told so, and shown as running until it has
+ * come to rest. */
 enum job_changed jobs_change(struct jobs *jobs, const char *id, enum job_change change);
 
 /** [store] Remove a finished job with its events: CREATED stands for removed. */

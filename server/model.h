@@ -56,7 +56,8 @@ enum version_found registry_version(struct registry *registry, struct model *mod
                                     struct version **version);
 void version_release(struct version *version);
 
-/** [store] Read a version's file, check its digest, keep it for a while.
+/** [store] Read a version's file (0: of the one that serves), check its digest, keep it for a
+ * while. When there is no such version nothing is done: registry_version says so.
  * Errors: IO, BAD_CHECKPOINT, NO_MEMORY. */
 enum boltz_status registry_load(struct registry *registry, struct model *model, int64_t number);
 
@@ -86,9 +87,14 @@ struct version_draft {
   bool serve;          /* serve it at once; a model without a serving version does anyway */
 };
 /** [store] Write file and row, give it the next number, load it, swap it in. The file was checked
- * against the model by checkpoint_fits_model. Inside the caller's transaction when one is open. */
+ * against the model by checkpoint_fits_model. Inside the caller's transaction when one is open:
+ * then it is shown by registry_publish. */
 enum registry_outcome registry_add_version(struct registry *registry, const char *model,
                                            const struct version_draft *draft, int64_t *number);
+/** [store] After the caller's transaction: show what registry_add_version and registry_add_dataset
+ * wrote in it, once it is committed; or forget it, once it is rolled back. */
+void registry_publish(struct registry *registry);
+void registry_discard(struct registry *registry);
 enum registry_outcome registry_delete_version(struct registry *registry, const char *model,
                                               int64_t number);
 /** [store] Which version answers; 0: none. */
@@ -128,7 +134,8 @@ bool registry_dataset(struct registry *registry, const char *name, struct datase
 struct cJSON *registry_dataset_record(struct registry *registry, const char *name);
 void registry_each_dataset(struct registry *registry, const char *token, int most, bool *more,
                            void (*each)(void *argument, const char *name), void *argument);
-/** [store] Write rows [n, dim] as a dataset. Inside the caller's transaction when one is open. */
+/** [store] Write rows [n, dim] as a dataset. Inside the caller's transaction when one is open: then
+ * it is shown by registry_publish. NOT_FOUND: no such model. */
 enum registry_outcome registry_add_dataset(struct registry *registry, const char *name,
                                            const char *model, const double *rows, size_t n, int dim,
                                            const char *job);
@@ -136,6 +143,10 @@ enum registry_outcome registry_delete_dataset(struct registry *registry, const c
 /** [store] The rows of a dataset, malloc'ed [n, dim]. Errors: IO, NO_MEMORY. */
 enum boltz_status registry_read_dataset(struct registry *registry, const char *name, double **rows,
                                         size_t *n, int *dim);
+
+/** The digests that versions and datasets name, unsorted, valid until the next change; free() the
+ * array, which is NULL when memory is exhausted. Returns how many. */
+size_t registry_digests(struct registry *registry, const char ***digests);
 
 /** Number of models, versions, datasets, loaded versions: for metrics. */
 void registry_counts(struct registry *registry, int counts[4]);

@@ -52,6 +52,9 @@ enum boltz_status store_begin(struct store *store);
 enum boltz_status store_commit(struct store *store);
 void store_rollback(struct store *store);
 
+/** Is a transaction open? */
+bool store_in_transaction(const struct store *store);
+
 /** Insert or replace; delete (absent is fine); delete every key that starts with a prefix. */
 enum boltz_status store_put(struct store *store, enum store_table table, const char *key,
                             const char *body);
@@ -78,7 +81,8 @@ void store_remove_blob(struct store *store, const char *digest);
 enum boltz_status store_read_blob(struct store *store, const char *digest, void **bytes,
                                   size_t *size);
 
-/** A job's resume file DIR/jobs/<id>: replaced atomically and durably; read; removed. */
+/** A job's resume file DIR/jobs/<id>.resume: replaced atomically and durably; read into malloc'ed
+ * memory (absent: OK, and *bytes NULL); removed. */
 enum boltz_status store_write_resume(struct store *store, const char *job, const void *bytes,
                                      size_t size);
 enum boltz_status store_read_resume(struct store *store, const char *job, void **bytes,

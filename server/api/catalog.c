@@ -1,0 +1,88 @@
+/* catalog.c - what this daemon is, and the members of its families with their settings. */
+#include "core/kernel/kernel.h"
+#include "server/api/api.h"
+
+/* ---- The catalog ---- */
+
+static cJSON *entry(const char *name, const char *doc, const char *source,
+                    const struct boltz_field *fields) {
+  cJSON *object = cJSON_CreateObject();
+  json_add_text(object, "name", name);
+  json_add_text(object, "doc", doc);
+  json_add_text(object, "source", source);
+  cJSON_AddItemToObject(object, "settings", fields ? json_field_rows(fields) : cJSON_CreateArray());
+  return object;
+}
+
+/* Every family has an at(index), and kinds with name, doc, source and fields. */
+#define ADD_FAMILY(body, family, at)                                                          \
+  do {                                                                                        \
+    cJSON *family_ = cJSON_AddArrayToObject((body), (family));                                \
+    for (int k_ = 0; at(k_); k_++)                                                            \
+      cJSON_AddItemToArray(family_,                                                           \
+                           entry(at(k_)->name, at(k_)->doc, at(k_)->source, at(k_)->fields)); \
+  } while (0)
+
+/* What an energy has beside its settings. */
+static void add_variables(cJSON *energies) {
+  int k = 0;
+  cJSON *energy;
+  cJSON_ArrayForEach(energy, energies) {
+    const struct boltz_variable *variable = boltz_energy_kind_at(k++)->variables;
+    cJSON *list = cJSON_AddArrayToObject(energy, "variables");
+    for (; variable && variable->name; variable++) {
+      cJSON *item = cJSON_CreateObject();
+      json_add_text(item, "name", variable->name);
+      json_add_text(item, "doc", variable->doc);
+      cJSON_AddItemToArray(list, item);
+    }
+  }
+}
+
+static void handle_catalog(struct request *request) {
+  cJSON *body = cJSON_CreateObject();
+  ADD_FAMILY(body, "energies", boltz_energy_kind_at);
+  ADD_FAMILY(body, "layers", boltz_layer_kind_at);
+  ADD_FAMILY(body, "bases", boltz_base_kind_at);
+  ADD_FAMILY(body, "moves", boltz_move_kind_at);
+  ADD_FAMILY(body, "jobs", job_kind_at);
+  add_variables(cJSON_GetObjectItemCaseSensitive(body, "energies"));
+  reply_json(request, 200, body);
+}
+
+/* ---- The daemon ---- */
+
+static cJSON *limits(const struct config *config) {
+  cJSON *object = cJSON_CreateObject();
+  json_add_integer(object, "request_deadline_ms", config->request_deadline_ms);
+  json_add_integer(object, "body_bytes", config->body_bytes);
+  json_add_integer(object, "header_bytes", config->header_bytes);
+  json_add_integer(object, "json_depth", config->json_depth);
+  json_add_integer(object, "samples", config->samples);
+  json_add_integer(object, "estimate_samples", config->estimate_samples);
+  json_add_integer(object, "reply_bytes", config->reply_bytes);
+  json_add_integer(object, "connections", config->connections);
+  json_add_integer(object, "queue", config->queue);
+  return object;
+}
+
+static void handle_info(struct request *request) {
+  const struct server *server = request->server;
+  cJSON *body = cJSON_CreateObject();
+  json_add_text(body, "version", BOLTZ_VERSION);
+  cJSON_AddItemToObject(body, "limits", limits(server->config));
+  cJSON *kernels = cJSON_AddObjectToObject(body, "kernels");
+  json_add_text(kernels, "linear", boltz_kernel_auto()->name);
+  json_add_integer(body, "workers", pool_workers(server->pool));
+  json_add_number(body, "uptime_seconds", 1e-3 * (double)(json_now_ms() - server->started_ms));
+  cJSON *config = cJSON_AddObjectToObject(body, "config");
+  json_add_fields(config, config_fields, server->config);
+  reply_json(request, 200, body);
+}
+
+const struct route api_catalog[] = {
+    {"GET", "/v1/info", ROUTE_HERE, BODY_NONE, handle_info, NULL,
+     "Version, limits, kernels in use, uptime and effective configuration."},
+    {"GET", "/v1/catalog", ROUTE_HERE, BODY_NONE, handle_catalog, NULL,
+     "Energies, layers, bases, moves and job kinds with their settings."},
+    {0}};

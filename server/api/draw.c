@@ -1,0 +1,86 @@
+/* draw.c - one tile of configurations, drawn or given, with energies and log weights. */
+#include <math.h>
+
+#include "server/api/api.h"
+
+bool api_drawn_new(struct boltz_arena *scratch, size_t n, int dim, bool with_z,
+                   struct api_drawn *drawn) {
+  *drawn = (struct api_drawn){0};
+  if (boltz_batch_new(scratch, n, dim, &drawn->x) != BOLTZ_OK) return false;
+  if (with_z && boltz_batch_new(scratch, n, dim, &drawn->z) != BOLTZ_OK) return false;
+  drawn->u = boltz_arena_scratch(scratch, n, sizeof(double));
+  drawn->log_q = boltz_arena_scratch(scratch, n, sizeof(double));
+  drawn->log_w = boltz_arena_scratch(scratch, n, sizeof(double));
+  return drawn->u && drawn->log_q && drawn->log_w;
+}
+
+/*
+ * log_w = -u - log_q. Outside the domain log_q and log_w are -infinity, as they should be. Inside,
+ * an energy or a density that is not finite is worth nothing: weight 0, counted.
+ */
+static size_t log_weights(const struct boltz_energy *energy, struct api_drawn *drawn) {
+  size_t non_finite = 0;
+  for (size_t i = 0; i < drawn->x.n; i++) {
+    if (isfinite(drawn->u[i]) && isfinite(drawn->log_q[i])) {
+      drawn->log_w[i] = -drawn->u[i] - drawn->log_q[i];
+      continue;
+    }
+    drawn->log_w[i] = -INFINITY;
+    if (boltz_energy_inside(energy, &drawn->x, i))
+      non_finite++;
+    else
+      drawn->log_q[i] = -INFINITY;
+  }
+  return non_finite;
+}
+
+size_t api_draw(const struct version *version, const struct boltz_energy *energy,
+                double temperature, uint64_t seed, uint64_t first, struct api_drawn *drawn,
+                struct boltz_arena *scratch) {
+  const struct boltz_checkpoint *checkpoint = &version->checkpoint;
+  boltz_flow_sample(&checkpoint->flow, &checkpoint->weights, seed, BOLTZ_STREAM_SAMPLE, first,
+                    &drawn->x, drawn->z.col ? &drawn->z : NULL, drawn->log_q, scratch);
+  boltz_energy_eval(energy, temperature, &drawn->x, drawn->u, NULL, scratch);
+  return log_weights(energy, drawn);
+}
+
+/* A point that every domain has: its middle, or 0. */
+static void put_inside(const struct boltz_energy *energy, struct boltz_batch *x, size_t i) {
+  for (int j = 0; j < energy->dim; j++) {
+    const struct boltz_domain *domain = &energy->domain[j];
+    x->col[j][i] = domain->type == BOLTZ_REAL ? 0 : 0.5 * domain->low + 0.5 * domain->high;
+  }
+}
+
+bool api_weigh(const struct version *version, const struct boltz_energy *energy, double temperature,
+               struct api_drawn *drawn, size_t *non_finite, struct boltz_arena *scratch) {
+  const struct boltz_checkpoint *checkpoint = &version->checkpoint;
+  size_t n = drawn->x.n;
+  struct boltz_batch y;
+  if (boltz_batch_new(scratch, n, energy->dim, &y) != BOLTZ_OK) return false;
+  boltz_energy_eval(energy, temperature, &drawn->x, drawn->u, NULL, scratch);
+  boltz_batch_copy(&y, 0, &drawn->x, 0, n);
+  for (size_t i = 0; i < n; i++)
+    if (!boltz_energy_inside(energy, &drawn->x, i)) put_inside(energy, &y, i);
+  boltz_energy_wrap(energy, &y);
+  boltz_flow_log_density(&checkpoint->flow, &checkpoint->weights, &y, drawn->log_q, scratch);
+  *non_finite = log_weights(energy, drawn);
+  return true;
+}
+
+size_t api_first_outside(const struct boltz_energy *energy, const double *rows, size_t n) {
+  double *columns[BOLTZ_DIM_MAX]; /* one row seen as a batch: each column has one number */
+  struct boltz_batch row = {.n = 1, .dim = energy->dim, .col = columns};
+  for (size_t i = 0; i < n; i++) {
+    for (int j = 0; j < energy->dim; j++)
+      columns[j] = (double *)rows + i * (size_t)energy->dim + (size_t)j;
+    if (!boltz_energy_inside(energy, &row, 0)) return i;
+  }
+  return n;
+}
+
+size_t api_energy_tile(int dim) {
+  /* A pair energy costs about 3 dim^2 operations a row, gradient included. */
+  double rows = 2e7 / (3.0 * dim * dim + 100.0 * dim);
+  return rows < 1 ? 1 : rows > 512 ? 512 : (size_t)rows;
+}

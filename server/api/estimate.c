@@ -1,0 +1,235 @@
+/* estimate.c - log Z, averages, free-energy differences and profiles, with error bars. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "server/api/estimate.h"
+
+#define ARENA_BYTES ((size_t)512 << 20) /* holds the most bins and the longest tails */
+
+_Static_assert(BOLTZ_ESTIMATE_LANES <= ROUND_MOST, "a lane is a piece of a round");
+
+struct estimate {
+  struct round round; /* first: its pieces point here */
+  struct request *request;
+  struct model *model;
+  struct version *version;
+  struct boltz_arena *arena; /* of the estimator and its result */
+  struct estimate_request asked;
+  struct boltz_estimator *estimator;
+  size_t tile;
+  atomic_size_t non_finite;
+  atomic_bool stopped, starved;
+};
+
+/* ---- One run of samples ---- */
+
+/* The columns that are measured, as views where they are there already. */
+static bool observe(const struct estimate *estimate, const struct api_drawn *drawn,
+                    const double **columns, struct boltz_arena *scratch) {
+  const struct estimate_request *asked = &estimate->asked;
+  for (int c = 0; c < asked->nobservables; c++) {
+    const struct observable *observable = &asked->observables[c];
+    columns[c] = drawn->u;
+    if (observable->coordinate >= 0) columns[c] = drawn->x.col[observable->coordinate];
+    if (!observable->variable) continue;
+    double *value = boltz_arena_scratch(scratch, drawn->x.n, sizeof *value);
+    if (!value) return false;
+    observable->variable->eval(estimate->model->energy.settings, &drawn->x, value);
+    columns[c] = value;
+  }
+  return true;
+}
+
+static bool measure(struct estimate *estimate, int lane, uint64_t first, size_t n,
+                    struct boltz_arena *scratch) {
+  const struct boltz_energy *energy = &estimate->model->energy;
+  const struct estimate_options *options = &estimate->asked.options;
+  struct api_drawn drawn;
+  const double **columns =
+      boltz_arena_scratch(scratch, (size_t)estimate->asked.nobservables + 1, sizeof *columns);
+  if (!columns || !api_drawn_new(scratch, n, energy->dim, false, &drawn)) return false;
+  size_t bad = api_draw(estimate->version, energy, options->temperature, options->seed, first,
+                        &drawn, scratch);
+  atomic_fetch_add(&estimate->non_finite, bad);
+  if (!observe(estimate, &drawn, columns, scratch)) return false;
+  boltz_estimator_add(estimate->estimator, lane, n, drawn.log_w, columns);
+  return true;
+}
+
+static bool next_run(struct round *round, int lane, struct worker *worker) {
+  struct estimate *estimate = (struct estimate *)round;
+  uint64_t first = 0;
+  size_t n = 0;
+  if (atomic_load(&estimate->request->cancelled)) atomic_store(&estimate->stopped, true);
+  if (atomic_load(&estimate->stopped) || atomic_load(&estimate->starved)) return false;
+  if (!boltz_estimator_next(estimate->estimator, lane, estimate->tile, &first, &n)) return false;
+  if (!measure(estimate, lane, first, n, worker->scratch)) atomic_store(&estimate->starved, true);
+  return true;
+}
+
+/* ---- The reply ---- */
+
+static void add_interval(cJSON *object, const double interval[2]) {
+  cJSON *list = cJSON_AddArrayToObject(object, "interval");
+  for (int k = 0; k < 2; k++)
+    cJSON_AddItemToArray(list, isnan(interval[k]) ? cJSON_CreateNull() : json_number(interval[k]));
+}
+
+static cJSON *measured(const char *key, const char *name, const struct boltz_measured *measure_) {
+  cJSON *object = cJSON_CreateObject();
+  if (key) json_add_text(object, key, name);
+  json_add_number_or_null(object, "value", measure_->value);
+  json_add_number_or_null(object, "stderr", measure_->stderr_);
+  add_interval(object, measure_->interval);
+  return object;
+}
+
+static void add_column(cJSON *object, const char *name, const double *values, int n) {
+  cJSON *list = cJSON_AddArrayToObject(object, name);
+  for (int k = 0; k < n; k++)
+    cJSON_AddItemToArray(list, isnan(values[k]) ? cJSON_CreateNull() : json_number(values[k]));
+}
+
+static cJSON *profile(const char *name, const struct boltz_profile *result) {
+  cJSON *object = cJSON_CreateObject();
+  json_add_text(object, "coordinate", name);
+  add_column(object, "centers", result->centers, result->bins);
+  add_column(object, "free_energy", result->free_energy, result->bins);
+  add_column(object, "stderr", result->stderr_, result->bins);
+  add_column(object, "ess", result->ess, result->bins);
+  return object;
+}
+
+static void add_observables(cJSON *body, const struct estimate_request *asked,
+                            const struct boltz_estimate *result) {
+  const struct boltz_estimate_spec *spec = &asked->spec;
+  const struct observable *of = asked->observables;
+  cJSON *averages = cJSON_AddArrayToObject(body, "averages");
+  for (int k = 0; k < spec->naverages; k++)
+    cJSON_AddItemToArray(averages,
+                         measured("of", of[spec->averages[k].column].name, &result->averages[k]));
+  cJSON *differences = cJSON_AddArrayToObject(body, "differences");
+  for (int k = 0; k < spec->ndifferences; k++)
+    cJSON_AddItemToArray(differences, measured("coordinate", of[spec->differences[k].column].name,
+                                               &result->differences[k]));
+  cJSON *profiles = cJSON_AddArrayToObject(body, "profiles");
+  for (int k = 0; k < spec->nprofiles; k++)
+    cJSON_AddItemToArray(profiles,
+                         profile(of[spec->profiles[k].column].name, &result->profiles[k]));
+}
+
+static cJSON *reply_of(const struct estimate *estimate, const struct boltz_estimate *result) {
+  const struct estimate_options *options = &estimate->asked.options;
+  cJSON *body = cJSON_CreateObject();
+  json_add_integer(body, "n", options->n);
+  json_add_seed(body, "seed", options->seed);
+  json_add_integer(body, "version", estimate->version->number);
+  json_add_text(body, "precision", estimate->version->precision);
+  json_add_number(body, "ess", result->ess);
+  json_add_number(body, "ess_fraction", result->ess_fraction);
+  json_add_number_or_null(body, "pareto_k", result->pareto_k);
+  json_add_text(body, "verdict", boltz_stats_verdict(result->pareto_k, result->ess));
+  json_add_integer(body, "non_finite", (int64_t)atomic_load(&estimate->non_finite));
+  cJSON_AddItemToObject(body, "log_z", measured(NULL, NULL, &result->log_z));
+  add_observables(body, &estimate->asked, result);
+  return body;
+}
+
+/* ---- Start and end ---- */
+
+/* Give back everything but the request. */
+static void release(struct version *version, struct model *model, struct boltz_arena *arena) {
+  boltz_arena_close(arena);
+  version_release(version);
+  model_release(model);
+}
+
+static void after_runs(struct round *round, struct worker *worker) {
+  (void)worker;
+  struct estimate *estimate = (struct estimate *)round;
+  struct request *request = estimate->request;
+  struct boltz_estimate result;
+  cJSON *body = NULL;
+  enum boltz_status status = BOLTZ_OK;
+  bool stopped = atomic_load(&estimate->stopped);
+  if (atomic_load(&estimate->starved))
+    status = boltz_fail(BOLTZ_NO_MEMORY, "memory for the estimate is exhausted");
+  else if (!stopped)
+    status = boltz_estimator_finish(estimate->estimator, estimate->arena, &result);
+  if (status == BOLTZ_OK && !stopped) {
+    body = reply_of(estimate, &result);
+    metrics_add(request->server->metrics, METRIC_SAMPLES, estimate->asked.spec.n);
+  }
+  release(estimate->version, estimate->model, estimate->arena);
+  if (status != BOLTZ_OK)
+    reply_status(request, status, "");
+  else if (stopped)
+    reply_problem(request, 503, "DEADLINE", NULL,
+                  "the request took longer than request_deadline_ms = %lld allows",
+                  (long long)request->server->config->request_deadline_ms);
+  else
+    reply_json(request, 200, body);
+}
+
+/* The body, checked; false: the reply is given. */
+static bool parse(struct request *request, const struct model *model,
+                  struct estimate_request *asked) {
+  int64_t most = request->server->config->estimate_samples;
+  enum boltz_status status = estimate_parse(request->json, &model->energy, request->arena, asked);
+  if (status != BOLTZ_OK) {
+    reply_status(request, status, "");
+    return false;
+  }
+  if (asked->options.n > most) {
+    reply_too_large(request, "/n", most, "n = %lld is over the %lld samples of one estimate",
+                    (long long)asked->options.n, (long long)most);
+    return false;
+  }
+  if (!api_seed(request, asked->options.seed, &asked->options.seed)) return false;
+  asked->spec.seed = asked->options.seed;
+  if (isnan(asked->options.temperature)) asked->options.temperature = model->energy.temperature;
+  return true;
+}
+
+static void start(struct request *request, struct estimate *estimate, struct model *model) {
+  struct version *version = NULL;
+  if (!parse(request, model, &estimate->asked) ||
+      !api_version(request, model, estimate->asked.options.version, &version)) {
+    model_release(model);
+    return;
+  }
+  estimate->request = request;
+  estimate->model = model;
+  estimate->version = version;
+  estimate->arena = boltz_arena_open(ARENA_BYTES);
+  estimate->tile = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
+  estimate->round.pool = request->server->pool;
+  estimate->round.class_ = POOL_INTERACTIVE;
+  enum boltz_status status =
+      estimate->arena
+          ? boltz_estimator_new(&estimate->asked.spec, estimate->arena, &estimate->estimator)
+          : boltz_fail(BOLTZ_NO_MEMORY, "memory for the estimate is exhausted");
+  if (status == BOLTZ_OK) {
+    round_start(&estimate->round, BOLTZ_ESTIMATE_LANES, next_run, after_runs);
+    return;
+  }
+  release(version, model, estimate->arena);
+  reply_status(request, status, "");
+}
+
+static void handle_estimate(struct request *request) {
+  struct model *model = api_model(request);
+  if (!model) return;
+  struct estimate *estimate = BOLTZ_NEW(request->arena, struct estimate);
+  if (estimate) {
+    start(request, estimate, model);
+    return;
+  }
+  model_release(model);
+  reply_status(request, BOLTZ_NO_MEMORY, "");
+}
+
+const struct route api_estimate[] = {
+    {"POST", "/v1/models/{model}/estimate", ROUTE_LATER, BODY_JSON, handle_estimate, NULL,
+     "Estimate log Z, averages, free-energy differences and profiles, with error bars."},
+    {0}};

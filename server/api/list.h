@@ -1,0 +1,11 @@
+/* list.h - the resources of the API: each is a file that ends in its routes, api_<name>[]. */
+API(health)
+API(catalog)
+API(models)
+API(versions)
+API(sample)
+API(points)
+API(estimate)
+API(jobs)
+API(datasets)
+API(docs)

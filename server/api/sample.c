@@ -1,0 +1,238 @@
+/* sample.c - draw independent configurations, with their energies and weights. */
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/api/api.h"
+
+struct sample_options {
+  int64_t n, first, version;
+  uint64_t seed;
+  double temperature;
+};
+
+#define AT(member) offsetof(struct sample_options, member)
+
+const struct boltz_field api_sample_fields[] = {
+    {.name = "n",
+     .type = BOLTZ_FIELD_INT,
+     .offset = AT(n),
+     .low = 1,
+     .high = 0x1p63,
+     .required = true,
+     .doc = "configurations to draw"},
+    {.name = "seed",
+     .type = BOLTZ_FIELD_SEED,
+     .offset = AT(seed),
+     .doc = "of the random stream; picked by the daemon when absent"},
+    {.name = "first",
+     .type = BOLTZ_FIELD_INT,
+     .offset = AT(first),
+     .high = 0x1p63,
+     .doc = "index of the first configuration in the stream"},
+    {.name = "version",
+     .type = BOLTZ_FIELD_INT,
+     .offset = AT(version),
+     .low = 1,
+     .high = 0x1p63,
+     .doc = "version to draw from; the serving one when absent"},
+    {.name = "temperature",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = AT(temperature),
+     .def = NAN,
+     .low = BOLTZ_TEMPERATURE_MIN,
+     .high = BOLTZ_TEMPERATURE_MAX,
+     .nullable = true,
+     .doc = "of energy and weights; the model's when absent"},
+    BOLTZ_FIELDS_END};
+
+/* What `include` may name, and which column it is. */
+enum include { ENERGY, LOG_Q, LOG_WEIGHT, LATENTS, INCLUDES };
+static const char *const include_names[INCLUDES] = {"energy", "log_q", "log_weight", "z"};
+
+struct sample {
+  struct tiles tiles; /* first: a round's pieces point here */
+  struct model *model;
+  struct version *version;
+  struct sample_options options;
+  int nincludes;
+  enum include includes[INCLUDES];
+  double *log_w; /* [n] */
+};
+
+static int find_include(const char *name) {
+  for (int k = 0; k < INCLUDES; k++)
+    if (strcmp(name, include_names[k]) == 0) return k;
+  return -1;
+}
+
+static enum boltz_status add_include(struct sample *sample, const struct boltz_json *node, int at) {
+  char pointer[32];
+  snprintf(pointer, sizeof pointer, "/include/%d", at);
+  if (node->type != BOLTZ_JSON_STRING)
+    return boltz_fail_at(BOLTZ_WRONG_TYPE, pointer, "include must be a list of names");
+  int which = find_include(node->text);
+  if (which < 0)
+    return boltz_fail_at(BOLTZ_UNKNOWN_NAME, pointer,
+                         "include names \"%.64s\", which is none of energy, log_q, log_weight, z%s",
+                         node->text, strcmp(node->text, "x") == 0 ? "; x is always there" : "");
+  for (int k = 0; k < sample->nincludes; k++)
+    if (sample->includes[k] == (enum include)which)
+      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "include names %s twice", node->text);
+  sample->includes[sample->nincludes++] = (enum include)which;
+  return BOLTZ_OK;
+}
+
+static enum boltz_status parse_include(struct sample *sample, const struct boltz_json *node) {
+  if (!node) {
+    sample->nincludes = 3;
+    for (int k = 0; k < 3; k++) sample->includes[k] = (enum include)k;
+    return BOLTZ_OK;
+  }
+  if (node->type != BOLTZ_JSON_ARRAY || node->numbers)
+    return boltz_fail_at(BOLTZ_WRONG_TYPE, "/include", "include must be a list of names");
+  int at = 0;
+  for (const struct boltz_json *name = node->child; name; name = name->next)
+    BOLTZ_TRY(add_include(sample, name, at++));
+  return BOLTZ_OK;
+}
+
+/* The options, checked; false: the reply is given. */
+static bool parse_options(struct request *request, struct sample *sample) {
+  static const char *const others[] = {"include", NULL};
+  struct sample_options *options = &sample->options;
+  int64_t most = request->server->config->samples;
+  if (!api_fields(request, api_sample_fields, others, options)) return false;
+  enum boltz_status status = parse_include(sample, api_member(request->json, "include"));
+  if (status != BOLTZ_OK) {
+    reply_status(request, status, "");
+    return false;
+  }
+  if (options->n > most) {
+    reply_too_large(request, "/n", most, "n = %lld is over the %lld samples of one request",
+                    (long long)options->n, (long long)most);
+    return false;
+  }
+  /* first + n <= 2^63 */
+  if ((uint64_t)options->first + (uint64_t)options->n > (uint64_t)1 << 63) {
+    reply_problem(request, 422, "OUT_OF_RANGE", "/first",
+                  "first = %lld and n = %lld go beyond the 2^63 samples of a stream",
+                  (long long)options->first, (long long)options->n);
+    return false;
+  }
+  return api_seed(request, options->seed, &options->seed);
+}
+
+static void release(struct tiles *tiles) {
+  struct sample *sample = (struct sample *)tiles;
+  version_release(sample->version);
+  model_release(sample->model);
+}
+
+static bool draw_tile(struct tiles *tiles, size_t tile, size_t first, size_t n,
+                      struct worker *worker) {
+  struct sample *sample = (struct sample *)tiles;
+  const struct sample_options *options = &sample->options;
+  const struct boltz_energy *energy = &sample->model->energy;
+  struct api_drawn drawn;
+  bool with_z = false;
+  for (int k = 0; k < sample->nincludes; k++) with_z |= sample->includes[k] == LATENTS;
+  if (!api_drawn_new(worker->scratch, n, energy->dim, with_z, &drawn)) return false;
+  size_t bad = api_draw(sample->version, energy, options->temperature, options->seed,
+                        (uint64_t)options->first + first, &drawn, worker->scratch);
+  atomic_fetch_add(&tiles->non_finite, bad);
+  memcpy(sample->log_w + first, drawn.log_w, n * sizeof(double));
+
+  struct api_columns columns[1 + INCLUDES] = {{.batch = &drawn.x}};
+  const struct api_columns all[INCLUDES] = {
+      {.column = drawn.u}, {.column = drawn.log_q}, {.column = drawn.log_w}, {.batch = &drawn.z}};
+  for (int k = 0; k < sample->nincludes; k++) columns[1 + k] = all[sample->includes[k]];
+  return api_tiles_print(tiles, tile, n, columns);
+}
+
+static void finish(struct tiles *tiles, struct worker *worker) {
+  (void)worker;
+  struct sample *sample = (struct sample *)tiles;
+  struct request *request = tiles->request;
+  struct boltz_weight_summary summary;
+  boltz_stats_weights(sample->log_w, tiles->n, &summary);
+  metrics_add(request->server->metrics, METRIC_SAMPLES, tiles->n);
+
+  char ess[BOLTZ_NUMBER_SIZE];
+  boltz_number_print(summary.ess, ess);
+  request_header(request, "Boltz-Seed", "%llu", (unsigned long long)sample->options.seed);
+  request_header(request, "Boltz-Version", "%lld", (long long)sample->version->number);
+  request_header(request, "Boltz-Ess", "%s", ess);
+
+  cJSON *head = cJSON_CreateObject();
+  json_add_text(head, "model", sample->model->name);
+  json_add_integer(head, "version", sample->version->number);
+  json_add_text(head, "precision", sample->version->precision);
+  json_add_seed(head, "seed", sample->options.seed);
+  json_add_integer(head, "first", sample->options.first);
+  json_add_integer(head, "n", (int64_t)tiles->n);
+  json_add_integer(head, "dim", sample->model->energy.dim);
+  cJSON *tail = cJSON_CreateObject();
+  json_add_number(tail, "ess", summary.ess);
+  json_add_number(tail, "ess_fraction", summary.ess_fraction);
+  json_add_integer(tail, "non_finite", (int64_t)atomic_load(&tiles->non_finite));
+  api_tiles_reply(tiles, head, tail);
+}
+
+/* The arrays of the reply, and room for the weights; false: the reply is given. */
+static bool prepare(struct sample *sample) {
+  struct tiles *tiles = &sample->tiles;
+  int dim = sample->model->energy.dim;
+  api_tiles_array(tiles, "x", "x", dim);
+  for (int k = 0; k < sample->nincludes; k++)
+    api_tiles_array(tiles, include_names[sample->includes[k]], "z",
+                    sample->includes[k] == LATENTS ? dim : 0);
+  if (!api_tiles_fit(tiles)) return false;
+  sample->log_w = boltz_arena_scratch(tiles->request->arena, tiles->n, sizeof(double));
+  if (!sample->log_w) reply_status(tiles->request, BOLTZ_NO_MEMORY, "");
+  return sample->log_w != NULL;
+}
+
+/* Once the reply is given, `sample` is gone with the request: what must be released is held here.
+ */
+static void start(struct request *request, struct sample *sample, struct model *model) {
+  struct version *version = NULL;
+  sample->model = model;
+  if (!parse_options(request, sample) ||
+      !api_version(request, model, sample->options.version, &version)) {
+    model_release(model);
+    return;
+  }
+  sample->version = version;
+  if (isnan(sample->options.temperature)) sample->options.temperature = model->energy.temperature;
+  sample->tiles.request = request;
+  sample->tiles.n = (size_t)sample->options.n;
+  sample->tiles.rows = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
+  sample->tiles.each = draw_tile;
+  sample->tiles.end = finish;
+  sample->tiles.release = release;
+  if (prepare(sample)) {
+    api_tiles_start(&sample->tiles);
+    return;
+  }
+  version_release(version);
+  model_release(model);
+}
+
+static void handle_sample(struct request *request) {
+  struct model *model = api_model(request);
+  if (!model) return;
+  struct sample *sample = BOLTZ_NEW(request->arena, struct sample);
+  if (sample) {
+    start(request, sample, model);
+    return;
+  }
+  model_release(model);
+  reply_status(request, BOLTZ_NO_MEMORY, "");
+}
+
+const struct route api_sample[] = {
+    {"POST", "/v1/models/{model}/sample", ROUTE_LATER, BODY_JSON, handle_sample, NULL,
+     "Draw independent configurations from a version, with energies and weights."},
+    {0}};

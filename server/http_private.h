@@ -1,0 +1,70 @@
+/* http_private.h - what the http files share. Only they include microhttpd.h. */
+#ifndef SERVER_HTTP_PRIVATE_H
+#define SERVER_HTTP_PRIVATE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#include "server/exchange.h"
+#include "server/http.h"
+
+/** A connection from accept to close. Guarded by the watch's mutex. */
+struct connection {
+  struct connection *next, **link;
+  int fd;
+  int64_t since_ms;       /* accept, or the last reply's start: what follows has a deadline */
+  struct call *suspended; /* the request that waits, NULL: none */
+};
+
+/** Where a request stands with libmicrohttpd. */
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_WORK, PHASE_ANSWERED };
+
+/** An exchange and its connection; `exchange` is first. */
+struct call {
+  struct exchange exchange;
+  struct http *http;
+  struct MHD_Connection *mhd;
+  struct connection *connection;
+  enum phase phase;
+  bool refused;   /* the reply is there before the body is */
+  bool counted;   /* among those in flight */
+  bool suspended; /* handed over: http_answer must resume */
+  struct task parse;
+
+  /* A streamed reply: mutex guards the four below. */
+  pthread_mutex_t mutex;
+  bool streaming, asleep, woken, ended;
+};
+
+struct http {
+  struct server *server;
+  struct MHD_Daemon *daemon;
+  char address[80];
+  int listen_fd;
+  atomic_bool draining;
+  atomic_int in_flight; /* requests without their reply yet; streams do not count */
+  atomic_int waiting;   /* suspended requests */
+
+  pthread_t watch;
+  pthread_mutex_t mutex; /* guards the connections and `stopping` */
+  pthread_cond_t stop;
+  struct connection *connections;
+  bool stopping;
+};
+
+/** http_watch.c: deadlines and vanished clients. */
+enum boltz_status watch_open(struct http *http);
+void watch_close(struct http *http);
+void watch_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                      enum MHD_ConnectionNotificationCode code);
+/** A request of this connection is suspended (call), or its reply begins (NULL). */
+void watch_suspended(struct http *http, struct connection *connection, struct call *call);
+/** Cancel whatever is suspended and end the streams. */
+void watch_cancel_all(struct http *http);
+
+/** http_stream.c: a reply of unknown length. */
+struct MHD_Response *stream_response(struct call *call);
+/** The client has gone: the next read ends the stream. */
+void stream_end(struct call *call);
+
+#endif

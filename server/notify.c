@@ -1,0 +1,23 @@
+/* notify.c - words to the service manager: one datagram to $NOTIFY_SOCKET (sd_notify(3)). */
+#include "server/notify.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void notify_manager(const char *state) {
+  const char *path = getenv("NOTIFY_SOCKET");
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof address.sun_path) return;
+  size_t n = strlen(path);
+  memcpy(address.sun_path, path, n);
+  if (*path == '@') address.sun_path[0] = 0; /* abstract */
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+  (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+  close(fd);
+}
