@@ -194,8 +194,8 @@ struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,
                                      enum boltz_direction direction, struct boltz_batch *x,
                                      double *log_det, struct boltz_arena *scratch) {
   static const char nothing = 0; /* stands for the tape of a layer that needs none */
-  struct boltz_tape *tape = boltz_arena_alloc(
-      scratch, 1, sizeof *tape + (size_t)flow->nlayers * sizeof tape->layers[0]);
+  struct boltz_tape *tape =
+      boltz_arena_alloc(scratch, 1, sizeof *tape + (size_t)flow->nlayers * sizeof tape->layers[0]);
   if (!tape) return NULL;
   tape->direction = direction;
   fill(log_det, x->n, 0);

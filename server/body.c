@@ -20,6 +20,7 @@ static bool parse_json(struct exchange *exchange) {
   struct boltz_json *root = NULL;
   if (request->nbytes == 0) {
     request->json = empty_object(request->arena);
+    if (!request->json) reply_status(request, BOLTZ_NO_MEMORY, "");
     return request->json != NULL;
   }
   enum boltz_status status =

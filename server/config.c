@@ -247,13 +247,26 @@ static enum boltz_status read_file(const char *path, struct config *config,
   if (!file) return boltz_fail(BOLTZ_IO, "%s: %s", path, strerror(errno));
   for (int k = 1; status == BOLTZ_OK && fgets(line, sizeof line, file); k++) {
     snprintf(where, sizeof where, "%s:%d", path, k);
-    status = read_line(line, where, config, arena);
+    if (!strchr(line, '\n') && !feof(file))
+      status =
+          boltz_fail(BOLTZ_OUT_OF_RANGE, "%s: a line of over %zu bytes", where, sizeof line - 2);
+    else
+      status = read_line(line, where, config, arena);
   }
+  if (status == BOLTZ_OK && ferror(file))
+    status = boltz_fail(BOLTZ_IO, "%s: %s", path, strerror(errno));
   fclose(file);
   return status;
 }
 
 /* ---- the environment and the command line ---- */
+
+/* What Kubernetes sets for a service that is called boltzd: BOLTZD_SERVICE_HOST, BOLTZD_PORT, ...
+ */
+static bool is_service_link(const char *name) {
+  return strncmp(name, "SERVICE_HOST", 12) == 0 || strncmp(name, "SERVICE_PORT", 12) == 0 ||
+         strncmp(name, "PORT=", 5) == 0 || strncmp(name, "PORT_", 5) == 0;
+}
 
 static enum boltz_status read_environment(char **environment, struct config *config,
                                           struct boltz_arena *arena) {
@@ -261,7 +274,7 @@ static enum boltz_status read_environment(char **environment, struct config *con
   for (; *environment; environment++) {
     if (strncmp(*environment, prefix, sizeof prefix - 1) != 0) continue;
     const char *name = *environment + sizeof prefix - 1, *equals = strchr(name, '=');
-    if (!equals || strncmp(name, "CONFIG=", 7) == 0) continue;
+    if (!equals || strncmp(name, "CONFIG=", 7) == 0 || is_service_link(name)) continue;
     char where[96];
     snprintf(where, sizeof where, "%.*s", (int)(equals - *environment), *environment);
     const struct boltz_field *field = find(name, (size_t)(equals - name));
@@ -289,7 +302,7 @@ static bool is_action(const char *argument, enum config_action *action) {
   return false;
 }
 
-/* One flag at argv[*k]; moves *k past a value of its own. `only_config`: look for --config alone.
+/* One flag at argv[*k]; moves *k past a value of its own. `config` NULL: look for --config alone.
  */
 static enum boltz_status read_flag(int argc, char **argv, int *k, const char **config_path,
                                    struct config *config, struct boltz_arena *arena) {

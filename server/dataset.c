@@ -97,8 +97,8 @@ static bool reserve(struct registry *registry) {
   size_t staged = 0;
   for (const struct staged *s = registry->staged; s; s = s->next) staged++;
   pthread_mutex_lock(&registry->mutex);
-  void *grown = registry_grow(registry->datasets, registry->ndatasets + staged,
-                              &registry->datasets_capacity);
+  void *grown =
+      registry_grow(registry->datasets, registry->ndatasets + staged, &registry->datasets_capacity);
   if (grown) registry->datasets = grown;
   pthread_mutex_unlock(&registry->mutex);
   return grown;
@@ -244,10 +244,9 @@ static enum boltz_status load(struct registry *registry, const char *name, const
   struct boltz_arena *arena = boltz_arena_open(0);
   struct boltz_json *row = NULL;
   struct dataset *dataset = calloc(1, sizeof *dataset);
-  enum boltz_status status =
-      arena && dataset && reserve(registry)
-          ? row_parse("dataset", name, body, arena, &row)
-          : boltz_fail(BOLTZ_NO_MEMORY, "no memory for dataset %s", name);
+  enum boltz_status status = arena && dataset && reserve(registry)
+                                 ? row_parse("dataset", name, body, arena, &row)
+                                 : boltz_fail(BOLTZ_NO_MEMORY, "no memory for dataset %s", name);
   if (status == BOLTZ_OK) {
     snprintf(dataset->name, sizeof dataset->name, "%s", name);
     snprintf(dataset->model, sizeof dataset->model, "%s", row_text(row, "model", ""));

@@ -17,7 +17,8 @@ static enum boltz_status register_model(struct registry *registry, const struct 
   struct boltz_checkpoint checkpoint;
   struct boltz_arena *own = boltz_arena_open(0);
   if (!own) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for an example");
-  enum boltz_status status = boltz_checkpoint_read(example->bytes, example->size, own, &checkpoint);
+  enum boltz_status status = boltz_checkpoint_read(
+      example->bytes, (size_t)(example->end - example->bytes), own, &checkpoint);
   if (status == BOLTZ_OK) {
     *metrics = boltz_arena_strdup(arena, checkpoint.metrics);
     if (!*metrics) status = BOLTZ_NO_MEMORY;
@@ -39,7 +40,8 @@ static enum boltz_status install(struct registry *registry, const struct example
                                  struct boltz_arena *arena) {
   bool more;
   int64_t number = 0;
-  struct version_draft draft = {.bytes = example->bytes, .size = example->size, .serve = true};
+  struct version_draft draft = {
+      .bytes = example->bytes, .size = (size_t)(example->end - example->bytes), .serve = true};
   BOLTZ_TRY(register_model(registry, example, &draft.metrics, arena));
   /* A start that was cut short may have come as far as this before. */
   registry_each_version(registry, example->model, 0, 1, &more, note_version, &number);
@@ -59,6 +61,7 @@ enum boltz_status examples_install(struct server *server, struct registry *regis
   for (const struct example *example = examples; example->model && status == BOLTZ_OK; example++)
     status = install(registry, example, arena);
   boltz_arena_close(arena);
-  if (status == BOLTZ_OK) status = store_put(server->store, STORE_META, ROW, "{\"installed\":true}");
+  if (status == BOLTZ_OK)
+    status = store_put(server->store, STORE_META, ROW, "{\"installed\":true}");
   return status;
 }

@@ -2,19 +2,16 @@
 #ifndef SERVER_EXAMPLES_H
 #define SERVER_EXAMPLES_H
 
-#include <stddef.h>
-
 #include "boltz/status.h"
 #include "server/server.h"
 
 /** A checkpoint that is part of the program. */
 struct example {
   const char *model;
-  const unsigned char *bytes;
-  size_t size;
+  const unsigned char *bytes, *end;
 };
 
-/** Ended by a NULL model. Generated. */
+/** Ended by a NULL model. */
 extern const struct example examples[];
 
 /** Register and serve every example, once in the life of a data directory: what has been deleted is

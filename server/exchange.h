@@ -33,7 +33,7 @@ struct exchange {
   size_t body_capacity;
   int64_t content_length; /* -1: chunked or none */
   bool npy;               /* the body is NPY */
-  int64_t started_ms;
+  int64_t started_us;     /* monotonic */
 };
 
 static inline struct exchange *exchange_of(struct request *request) {
@@ -66,7 +66,8 @@ void exchange_free(struct exchange *exchange);
 /** http.c: the reply is complete. From any thread; the exchange is not touched afterwards. */
 void http_answer(struct exchange *exchange);
 
-/** Milliseconds of the monotonic clock. */
+/** The monotonic clock in milliseconds, in microseconds. */
 int64_t monotonic_ms(void);
+int64_t monotonic_us(void);
 
 #endif

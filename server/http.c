@@ -5,9 +5,6 @@
  * second; whoever answers resumes. */
 #include "server/http.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +40,9 @@ static void *begin_call(void *cls, const char *uri, struct MHD_Connection *mhd) 
       boltz_arena_open(ARENA_BASE + ARENA_FACTOR * (size_t)http->server->config->body_bytes);
   call->exchange.uri = request->arena ? boltz_arena_strdup(request->arena, uri) : NULL;
   call->exchange.pattern = "";
-  call->exchange.started_ms = monotonic_ms();
-  request->deadline_ms = call->exchange.started_ms + http->server->config->request_deadline_ms;
+  call->exchange.started_us = monotonic_us();
+  request->deadline_ms = monotonic_ms() + http->server->config->request_deadline_ms;
+  watch_suspended(http, call->connection, NULL);
   return call;
 }
 
@@ -55,9 +53,10 @@ static void end_call(void *cls, struct MHD_Connection *mhd, void **context,
   struct http *http = cls;
   struct call *call = *context;
   if (!call) return;
-  if (call->streaming) {
+  struct stream *stream = call->exchange.reply.stream;
+  if (stream) {
     watch_suspended(http, call->connection, NULL);
-    call->exchange.reply.stream->close(call->exchange.reply.stream);
+    stream->close(stream);
   }
   if (call->counted) atomic_fetch_sub(&http->in_flight, 1);
   reply_free(&call->exchange.reply);
@@ -174,6 +173,7 @@ static enum MHD_Result send_reply(struct call *call) {
   struct exchange *exchange = &call->exchange;
   struct http *http = call->http;
   call->phase = PHASE_ANSWERED;
+  call->suspended = false;
   if (reply_size(&exchange->reply) > (uint64_t)http->server->config->reply_bytes) refuse_size(call);
   bool stream = exchange->reply.stream != NULL;
   struct MHD_Response *response = stream ? stream_response(call) : body_response(&exchange->reply);
@@ -181,7 +181,7 @@ static enum MHD_Result send_reply(struct call *call) {
   add_headers(call, response);
   watch_suspended(http, call->connection, stream ? call : NULL);
   metrics_request(http->server->metrics, exchange->method, exchange->pattern,
-                  exchange->reply.status, 1e-3 * (double)(monotonic_ms() - exchange->started_ms));
+                  exchange->reply.status, 1e-6 * (double)(monotonic_us() - exchange->started_us));
   if (stream && call->counted) {
     call->counted = false;
     atomic_fetch_sub(&http->in_flight, 1);
@@ -237,8 +237,11 @@ static enum MHD_Result start_work(struct call *call) {
   return MHD_YES;
 }
 
-static bool may_wait_for_health(const char *uri) {
-  return strcmp(uri, "/livez") == 0 || strcmp(uri, "/metrics") == 0;
+/* Health is answered to the end. */
+static bool is_health(const struct request *request) {
+  const char *path = request->route->path;
+  return strcmp(path, "/livez") == 0 || strcmp(path, "/readyz") == 0 ||
+         strcmp(path, "/metrics") == 0;
 }
 
 static enum MHD_Result look_at_head(struct call *call, const char *method) {
@@ -252,7 +255,7 @@ static enum MHD_Result look_at_head(struct call *call, const char *method) {
   call->counted = true;
   atomic_fetch_add(&http->in_flight, 1);
   call->refused = !exchange_head(exchange);
-  if (!call->refused && atomic_load(&http->draining) && !may_wait_for_health(exchange->uri)) {
+  if (!call->refused && atomic_load(&http->draining) && !is_health(&exchange->request)) {
     reply_problem(&exchange->request, 503, "DRAINING", NULL, "the daemon is about to stop");
     call->refused = true;
   }
@@ -265,7 +268,10 @@ static enum MHD_Result take_body(struct call *call, const char *bytes, size_t si
   struct exchange *exchange = &call->exchange;
   struct request *request = &exchange->request;
   size_t limit = (size_t)request->server->config->body_bytes;
-  if (call->refused) return MHD_YES;
+  if (call->refused) { /* read on, so that the reply can be read; but not for ever */
+    call->dropped += size;
+    return call->dropped > limit ? MHD_NO : MHD_YES;
+  }
   if (size > limit - request->nbytes) {
     exchange->reply.close = true;
     reply_too_large(request, NULL, (int64_t)limit, "the body is over the limit of %zu bytes",
@@ -332,73 +338,12 @@ static void log_library(void *cls, const char *format, va_list arguments) {
   log_event(((struct http *)cls)->server->log, LOG_DEBUG, "http", "s:message", text, NULL);
 }
 
-/* "address:port" or "[address]:port" into a socket address. */
-static enum boltz_status parse_address(const char *text, struct sockaddr_storage *address,
-                                       socklen_t *size) {
-  char host[80];
-  const char *colon = strrchr(text, ':');
-  size_t n = colon ? (size_t)(colon - text) : 0;
-  char *end = NULL;
-  long port = colon ? strtol(colon + 1, &end, 10) : -1;
-  if (!colon || n >= sizeof host || !colon[1] || *end || port < 0 || port > 65535)
-    return boltz_fail(BOLTZ_OUT_OF_RANGE, "listen = \"%s\" is not address:port, as 127.0.0.1:8000",
-                      text);
-  bool brackets = n >= 2 && text[0] == '[' && text[n - 1] == ']';
-  snprintf(host, sizeof host, "%.*s", (int)(brackets ? n - 2 : n), text + brackets);
-  memset(address, 0, sizeof *address);
-  struct sockaddr_in *four = (struct sockaddr_in *)address;
-  struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
-  if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
-    four->sin_family = AF_INET;
-    four->sin_port = htons((uint16_t)port);
-    *size = sizeof *four;
-  } else if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons((uint16_t)port);
-    *size = sizeof *six;
-  } else {
-    return boltz_fail(BOLTZ_OUT_OF_RANGE, "listen = \"%s\": %s is not an IP address", text, host);
-  }
-  return BOLTZ_OK;
-}
-
-static enum boltz_status open_socket(struct http *http) {
-  const char *listen_text = http->server->config->listen;
-  struct sockaddr_storage address;
-  socklen_t size;
-  int on = 1;
-  char host[64];
-  BOLTZ_TRY(parse_address(listen_text, &address, &size));
-  http->listen_fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (http->listen_fd < 0) return boltz_fail(BOLTZ_IO, "no socket: %s", strerror(errno));
-  setsockopt(http->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(http->listen_fd, (struct sockaddr *)&address, size) != 0 ||
-      listen(http->listen_fd, 1024) != 0) {
-    enum boltz_status status =
-        boltz_fail(BOLTZ_IO, "cannot listen on %s: %s (another port: --listen 127.0.0.1:8001)",
-                   listen_text, strerror(errno));
-    close(http->listen_fd);
-    return status;
-  }
-  size = sizeof address;
-  getsockname(http->listen_fd, (struct sockaddr *)&address, &size);
-  bool four = address.ss_family == AF_INET;
-  inet_ntop(address.ss_family,
-            four ? (void *)&((struct sockaddr_in *)&address)->sin_addr
-                 : (void *)&((struct sockaddr_in6 *)&address)->sin6_addr,
-            host, sizeof host);
-  snprintf(http->address, sizeof http->address, four ? "%s:%d" : "[%s]:%d", host,
-           ntohs(four ? ((struct sockaddr_in *)&address)->sin_port
-                      : ((struct sockaddr_in6 *)&address)->sin6_port));
-  return BOLTZ_OK;
-}
-
 enum boltz_status http_open(struct server *server, struct http **out) {
   struct http *http = calloc(1, sizeof *http);
   if (!http) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the HTTP server");
   http->server = server;
   const struct config *config = server->config;
-  enum boltz_status status = open_socket(http);
+  enum boltz_status status = listen_open(config->listen, &http->listen_fd, http->address);
   if (status == BOLTZ_OK && (status = watch_open(http)) != BOLTZ_OK) close(http->listen_fd);
   if (status != BOLTZ_OK) {
     free(http);
@@ -430,6 +375,12 @@ const char *http_address(const struct http *http) {
 void http_drain(struct http *http) {
   atomic_store(&http->draining, true);
   http->listen_fd = MHD_quiesce_daemon(http->daemon);
+  /* Who comes now is refused at once, and does not wait in the backlog. */
+  if (http->listen_fd >= 0) shutdown(http->listen_fd, SHUT_RDWR);
+}
+
+bool http_draining(const struct http *http) {
+  return atomic_load(&http->draining);
 }
 
 int http_in_flight(struct http *http) {
@@ -440,6 +391,7 @@ void http_close(struct http *http) {
   if (!http) return;
   if (!atomic_load(&http->draining)) http_drain(http);
   int64_t end = monotonic_ms() + 15000;
+  atomic_store(&http->closing, true);
   watch_cancel_all(http);
   /* A connection that is still suspended would make the library abort: wait for its work to see
      that it is cancelled, and leave at once rather than in the library when it does not. */

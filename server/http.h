@@ -2,6 +2,8 @@
 #ifndef SERVER_HTTP_H
 #define SERVER_HTTP_H
 
+#include <stdbool.h>
+
 #include "boltz/status.h"
 #include "server/server.h"
 
@@ -11,8 +13,10 @@ enum boltz_status http_open(struct server *server, struct http **http);
 /** The address that is listened on, with its real port: "127.0.0.1:38211". */
 const char *http_address(const struct http *http);
 
-/** Stop accepting; new requests on open connections are answered 503 DRAINING. */
+/** Stop accepting; new requests on open connections, but those for health, are answered 503
+ * DRAINING. */
 void http_drain(struct http *http);
+bool http_draining(const struct http *http);
 
 /** Requests that are being answered now; streams do not count. */
 int http_in_flight(struct http *http);

@@ -7,12 +7,13 @@
 
 #include "server/exchange.h"
 #include "server/http.h"
+#include "server/listen.h"
 
 /** A connection from accept to close. Guarded by the watch's mutex. */
 struct connection {
   struct connection *next, **link;
   int fd;
-  int64_t since_ms;       /* accept, or the last reply's start: what follows has a deadline */
+  int64_t since_ms; /* accept, a request line, or a reply's start: what follows has a deadline */
   struct call *suspended; /* the request that waits, NULL: none */
 };
 
@@ -27,21 +28,23 @@ struct call {
   struct connection *connection;
   enum phase phase;
   bool refused;   /* the reply is there before the body is */
+  size_t dropped; /* bytes of a refused body */
   bool counted;   /* among those in flight */
   bool suspended; /* handed over: http_answer must resume */
   struct task parse;
 
-  /* A streamed reply: mutex guards the four below. */
-  pthread_mutex_t mutex;
-  bool streaming, asleep, woken, ended;
+  bool streaming;        /* the reply is a stream; set before the watch learns of it */
+  pthread_mutex_t mutex; /* guards the three below, of a streamed reply */
+  bool asleep, woken, ended;
 };
 
 struct http {
   struct server *server;
   struct MHD_Daemon *daemon;
-  char address[80];
+  char address[LISTEN_ADDRESS_SIZE];
   int listen_fd;
   atomic_bool draining;
+  atomic_bool closing;  /* no stream goes to sleep any more */
   atomic_int in_flight; /* requests without their reply yet; streams do not count */
   atomic_int waiting;   /* suspended requests */
 
@@ -57,7 +60,7 @@ enum boltz_status watch_open(struct http *http);
 void watch_close(struct http *http);
 void watch_connection(void *cls, struct MHD_Connection *mhd, void **context,
                       enum MHD_ConnectionNotificationCode code);
-/** A request of this connection is suspended (call), or its reply begins (NULL). */
+/** A request of this connection is suspended (call), or begins, or its reply does (NULL). */
 void watch_suspended(struct http *http, struct connection *connection, struct call *call);
 /** Cancel whatever is suspended and end the streams. */
 void watch_cancel_all(struct http *http);

@@ -13,13 +13,13 @@ static ssize_t read_stream(void *argument, uint64_t position, char *buffer, size
   struct stream *stream = call->exchange.reply.stream;
   pthread_mutex_lock(&call->mutex);
   call->woken = false;
-  bool ended = call->ended;
+  bool ended = call->ended || atomic_load(&call->http->closing);
   pthread_mutex_unlock(&call->mutex);
   ssize_t n = ended ? -1 : stream->read(stream, buffer, max);
   if (n < 0) return MHD_CONTENT_READER_END_OF_STREAM;
   if (n > 0) return n;
   pthread_mutex_lock(&call->mutex);
-  if (!call->woken && !call->ended) {
+  if (!call->woken && !call->ended && !atomic_load(&call->http->closing)) {
     call->asleep = true;
     MHD_suspend_connection(call->mhd);
   }

@@ -61,7 +61,7 @@ static void look_at(struct connection *connection, int64_t now, int64_t deadline
     return;
   }
   bool gone = has_gone(connection->fd);
-  if (call->exchange.reply.stream) {
+  if (call->streaming) {
     if (gone)
       stream_end(call);
     else if (wake)
@@ -97,7 +97,7 @@ void watch_cancel_all(struct http *http) {
   for (struct connection *c = http->connections; c; c = c->next) {
     if (!c->suspended) continue;
     atomic_store(&c->suspended->exchange.request.cancelled, true);
-    if (c->suspended->exchange.reply.stream) stream_end(c->suspended);
+    if (c->suspended->streaming) stream_end(c->suspended);
   }
   pthread_mutex_unlock(&http->mutex);
 }

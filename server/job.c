@@ -14,8 +14,8 @@
 
 #define HOUR_MS (60LL * 60 * 1000)
 
-const char *const job_status_names[] = {"queued",    "running", "paused",
-                                        "succeeded", "failed",  "cancelled", NULL};
+const char *const job_status_names[] = {"queued", "running",   "paused", "succeeded",
+                                        "failed", "cancelled", NULL};
 
 #define JOB(name) extern const struct job_kind job_##name;
 #include "server/jobs/list.h"
@@ -184,8 +184,8 @@ static void rest(struct job *job) {
     job_end(job, JOB_CANCELLED, NULL, NULL);
     return;
   }
-  if (ending->bytes && store_write_resume(job->server->store, job->id, ending->bytes,
-                                          ending->size) == BOLTZ_OK)
+  if (ending->bytes &&
+      store_write_resume(job->server->store, job->id, ending->bytes, ending->size) == BOLTZ_OK)
     next.since_resume = 0;
   if (next.asked == JOB_STOP_PAUSE)
     next.status = JOB_PAUSED;
@@ -254,7 +254,7 @@ static void write_resume(void *argument) {
   pthread_mutex_lock(&state->jobs->mutex);
   char *bytes = state->resume;
   size_t size = state->resume_size;
-  void (*done)(struct job *job) = state->resume_done;
+  void (*done)(struct job * job) = state->resume_done;
   state->resume = NULL;
   state->resume_posted = false;
   pthread_mutex_unlock(&state->jobs->mutex);

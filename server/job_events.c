@@ -11,11 +11,11 @@
 #include "server/request.h"
 #include "server/row.h"
 
-#define EVENTS_MOST 4096   /* of a type; then the older ones are thinned */
-#define EVENTS_WHOLE 1024  /* the latest, which are not */
-#define FLUSH_MS 1000      /* at most so often while a job runs … */
-#define PENDING_MOST 1024  /* … unless so many wait */
-#define MESSAGE_MOST 1024  /* bytes of a log event */
+#define EVENTS_MOST 4096  /* of a type; then the older ones are thinned */
+#define EVENTS_WHOLE 1024 /* the latest, which are not */
+#define FLUSH_MS 1000     /* at most so often while a job runs … */
+#define PENDING_MOST 1024 /* … unless so many wait */
+#define MESSAGE_MOST 1024 /* bytes of a log event */
 #define KEY_SIZE (JOB_ID_SIZE + 24)
 
 static const char *const type_names[] = {"state", "progress", "log"};

@@ -156,8 +156,7 @@ static cJSON *value_of(const cJSON *member) {
 static cJSON *column(const struct points *points, const char *name) {
   cJSON *array = cJSON_CreateArray();
   for (size_t k = 0; k < points->n; k++)
-    cJSON_AddItemToArray(array,
-                         value_of(cJSON_GetObjectItemCaseSensitive(points->data[k], name)));
+    cJSON_AddItemToArray(array, value_of(cJSON_GetObjectItemCaseSensitive(points->data[k], name)));
   return array;
 }
 

@@ -15,8 +15,8 @@ struct job_life {
   int64_t attempt;      /* 1, and one more for each restart after a crash */
   int64_t since_resume; /* restarts after crashes since the last resume file */
   long long created_ms, started_ms, finished_ms; /* 0: not yet */
-  char *result;          /* JSON, malloc'ed, or NULL */
-  char *reason, *detail; /* why it failed, malloc'ed, or NULL */
+  char *result;                                  /* JSON, malloc'ed, or NULL */
+  char *reason, *detail;                         /* why it failed, malloc'ed, or NULL */
 };
 
 enum job_event_type { JOB_EVENT_STATE, JOB_EVENT_PROGRESS, JOB_EVENT_LOG, JOB_EVENT_TYPES };

@@ -147,8 +147,7 @@ static enum boltz_status read_metrics(struct job *job, const char *text) {
   BOLTZ_TRY(row_parse("the metrics of job", job->id, text, job->arena, &metrics));
   for (const struct boltz_json *member = metrics->child; member; member = member->next)
     if (state->nmetrics < JOB_METRICS)
-      state->metrics[state->nmetrics++] =
-          (struct job_metric){member->key, metric_value(member)};
+      state->metrics[state->nmetrics++] = (struct job_metric){member->key, metric_value(member)};
   return BOLTZ_OK;
 }
 

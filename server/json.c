@@ -122,13 +122,6 @@ char *json_take_text(cJSON *tree) {
   return text;
 }
 
-void json_print_numbers(struct boltz_text *text, const double *values, size_t n) {
-  for (size_t k = 0; k < n; k++) {
-    if (k) boltz_text_bytes(text, ",", 1);
-    boltz_text_number(text, values[k]);
-  }
-}
-
 void json_time(long long ms, char out[JSON_TIME_SIZE]) {
   time_t seconds = (time_t)(ms / 1000);
   struct tm utc;

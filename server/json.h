@@ -34,10 +34,6 @@ cJSON *json_field_rows(const struct boltz_field *fields);
 /** Print and free; malloc'ed text, NULL when memory is exhausted. */
 char *json_take_text(cJSON *tree);
 
-/** Append a JSON array of n doubles / an array of rows [n][dim] taken from columns first … */
-struct boltz_batch;
-void json_print_numbers(struct boltz_text *text, const double *values, size_t n);
-
 /** RFC 3339 UTC with milliseconds, "2026-01-31T12:00:00.123Z"; the clock is wall time in ms. */
 #define JSON_TIME_SIZE 32
 void json_time(long long ms, char out[JSON_TIME_SIZE]);

@@ -1,6 +1,5 @@
 /* main.c - options; open everything; wait for a signal; close in reverse. */
 #include <arpa/inet.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,10 +12,12 @@
 #include <unistd.h>
 
 #include "boltz/boltz.h"
+#include "core/kernel/kernel.h"
 #include "server/config.h"
 #include "server/http.h"
 #include "server/job.h"
 #include "server/json.h"
+#include "server/listen.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/model.h"
@@ -32,20 +33,25 @@ extern char **environ;
 
 /* GET /readyz from the daemon at `listen`; 0 when it answers 200. */
 static int healthcheck(const char *listen) {
-  char host[80], reply[16] = "";
-  const char *colon = strrchr(listen, ':');
-  if (!colon) return 1;
-  snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)atoi(colon + 1))};
-  if (inet_pton(AF_INET, host, &address.sin_addr) != 1 || address.sin_addr.s_addr == INADDR_ANY)
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char reply[16] = "";
+  struct sockaddr_storage address;
+  socklen_t size;
+  if (listen_parse(listen, &address, &size) != BOLTZ_OK) {
+    fprintf(stderr, "boltzd: %s\n", boltz_error());
+    return 2;
+  }
+  struct sockaddr_in *four = (struct sockaddr_in *)&address;
+  struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address;
+  bool is_four = address.ss_family == AF_INET;
+  if (is_four && four->sin_addr.s_addr == INADDR_ANY)
+    four->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (!is_four && IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr)) six->sin6_addr = in6addr_loopback;
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct timeval patience = {.tv_sec = 2};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   static const char get[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-  bool ready = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+  bool ready = fd >= 0 && connect(fd, (struct sockaddr *)&address, size) == 0 &&
                send(fd, get, sizeof get - 1, MSG_NOSIGNAL) == sizeof get - 1 &&
                recv(fd, reply, sizeof reply - 1, MSG_WAITALL) > 12 &&
                strncmp(reply + 8, " 200", 4) == 0;
@@ -99,7 +105,7 @@ static int run(struct server *server, const sigset_t *signals) {
   }
   log_event(server->log, LOG_INFO, "ready", "s:listen", http_address(server->http), "s:version",
             BOLTZ_VERSION, "i:workers", (long long)pool_workers(server->pool), "s:data",
-            server->config->data, NULL);
+            server->config->data, "s:kernel", boltz_kernel_auto()->name, NULL);
   notify_manager("READY=1");
   sigwait(signals, &got);
   notify_manager("STOPPING=1");

@@ -125,8 +125,7 @@ enum boltz_status registry_put_model(struct registry *registry, const struct mod
 }
 
 static enum registry_outcome add_new(struct registry *registry, const char *name,
-                                     const struct boltz_energy *energy,
-                                     struct boltz_arena *arena) {
+                                     const struct boltz_energy *energy, struct boltz_arena *arena) {
   struct model *model = model_new(name, energy, arena);
   if (!model || !reserve(registry)) {
     model_release(model);
@@ -158,8 +157,7 @@ enum registry_outcome registry_add_model(struct registry *registry, const char *
                                          struct boltz_arena *arena) {
   struct model *there = registry_model(registry, name);
   if (!there) return add_new(registry, name, energy, arena);
-  enum registry_outcome outcome =
-      is_same(there, energy, arena) ? REGISTRY_SAME : REGISTRY_CONFLICT;
+  enum registry_outcome outcome = is_same(there, energy, arena) ? REGISTRY_SAME : REGISTRY_CONFLICT;
   model_release(there);
   boltz_arena_close(arena);
   return outcome;
@@ -186,8 +184,10 @@ static struct model_versions hide(struct registry *registry, struct model *model
   registry->nmodels--;
   memmove(registry->models + k, registry->models + k + 1,
           (registry->nmodels - k) * sizeof *registry->models);
-  struct model_versions were = *model->versions;
-  *model->versions = (struct model_versions){.energy_json = were.energy_json, .next = were.next};
+  struct model_versions *versions = model->versions, were = *versions;
+  versions->serving = 0;
+  versions->entries = NULL;
+  versions->n = versions->capacity = 0;
   pthread_mutex_unlock(&registry->mutex);
   return were;
 }
@@ -205,8 +205,7 @@ enum registry_outcome registry_delete_model(struct registry *registry, const cha
   } else {
     struct model_versions were = hide(registry, model);
     model_release(model); /* the registry's own */
-    for (size_t k = 0; k < were.n; k++)
-      registry_remove_unnamed(registry, were.entries[k]->digest);
+    for (size_t k = 0; k < were.n; k++) registry_remove_unnamed(registry, were.entries[k]->digest);
     version_entries_free(&were);
   }
   model_release(model);
@@ -311,9 +310,8 @@ static enum boltz_status parse_model(const char *name, const char *body, struct 
                                      struct boltz_energy *energy, struct boltz_json **row) {
   BOLTZ_TRY(row_parse("model", name, body, arena, row));
   const struct boltz_json *temperature = boltz_json_member(*row, "temperature");
-  enum boltz_status status =
-      boltz_energy_parse(boltz_json_member(*row, "energy"),
-                         temperature ? temperature->number : 0, arena, energy);
+  enum boltz_status status = boltz_energy_parse(
+      boltz_json_member(*row, "energy"), temperature ? temperature->number : 0, arena, energy);
   if (status == BOLTZ_OK) return status;
   char sentence[400];
   snprintf(sentence, sizeof sentence, "%s", boltz_error());

@@ -2,7 +2,6 @@
 #include "server/pool.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 struct queue {
@@ -15,9 +14,9 @@ struct pool {
   pthread_mutex_t mutex; /* guards everything down to `closing` */
   pthread_cond_t work;
   struct queue queues[2];
-  unsigned interactive_run; /* interactive slices since the last background one */
+  double credit; /* of a slice, owed to the background queue */
   bool closing;
-  unsigned most_interactive_run; /* so many, and a waiting background slice has its turn */
+  double background_share;
   int nworkers;
   struct member {
     pthread_t thread;
@@ -47,13 +46,12 @@ static struct task *choose(struct pool *pool) {
   struct queue *interactive = &pool->queues[POOL_INTERACTIVE];
   struct queue *background = &pool->queues[POOL_BACKGROUND];
   if (pool->closing) return NULL;
-  bool turn = background->first && pool->interactive_run >= pool->most_interactive_run;
-  if (interactive->first && !turn) {
-    if (background->first) pool->interactive_run++;
-    return pop(interactive);
-  }
-  if (!background->first) return NULL;
-  pool->interactive_run = 0;
+  if (!background->first) return interactive->first ? pop(interactive) : NULL;
+  if (!interactive->first) return pop(background);
+  /* Both wait: every slice earns the background its share, a whole one is its turn. */
+  pool->credit += pool->background_share;
+  if (pool->credit < 1 - 1e-9) return pop(interactive); /* 20 * 0.05 may be less than 1 */
+  pool->credit -= 1;
   return pop(background);
 }
 
@@ -85,9 +83,7 @@ struct pool *pool_open(int workers, double background_share, size_t scratch_limi
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->work, NULL);
   for (int k = 0; k < 2; k++) pool->queues[k].last = &pool->queues[k].first;
-  pool->most_interactive_run = background_share >= 1   ? 0
-                               : background_share <= 0 ? UINT32_MAX
-                                                       : (unsigned)(1 / background_share) - 1;
+  pool->background_share = background_share;
   for (int k = 0; k < workers; k++) {
     struct member *member = &pool->members[k];
     member->pool = pool;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/utf8.h"
 #include "server/config.h"
 #include "server/exchange.h"
 #include "server/json.h"
@@ -103,9 +104,22 @@ void reply_json(struct request *request, int status, struct cJSON *body) {
   reply_data(request, status, "application/json", text, strlen(text));
 }
 
+/* A sentence may quote what a client sent, and be cut within a character: what is no UTF-8 becomes
+   a question mark. */
+static void make_utf8(char *text) {
+  const unsigned char *end = (unsigned char *)text + strlen(text);
+  for (int n; *text; text += n) {
+    n = utf8_length((unsigned char *)text, end);
+    if (n > 0) continue;
+    *text = '?';
+    n = 1;
+  }
+}
+
 /* `limit` < 0: the problem has none. */
 static void problem(struct request *request, int status, const char *reason, const char *pointer,
-                    int64_t limit, const char *detail) {
+                    int64_t limit, char *detail) {
+  make_utf8(detail);
   cJSON *body = cJSON_CreateObject();
   cJSON_AddStringToObject(body, "type", "about:blank");
   cJSON_AddStringToObject(body, "title", title_of(status));
@@ -166,11 +180,13 @@ void reply_status(struct request *request, enum boltz_status status, const char 
       [BOLTZ_BAD_CHECKPOINT] = {422, NULL},
       [BOLTZ_IO] = {503, "STORE"},
   };
-  char pointer[600];
+  char pointer[600], detail[1024];
   snprintf(pointer, sizeof pointer, "%s%s", prefix, boltz_error_pointer());
+  snprintf(detail, sizeof detail, "%s", boltz_error());
+  make_utf8(pointer);
   problem(request, table[status].http,
           table[status].reason ? table[status].reason : boltz_status_name(status), pointer, -1,
-          boltz_error());
+          detail);
 }
 
 void reply_stream(struct request *request, int status, const char *content_type,

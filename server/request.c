@@ -22,10 +22,14 @@ static const struct route *const tables[] = {
 
 #define TABLES (sizeof tables / sizeof *tables)
 
-int64_t monotonic_ms(void) {
+int64_t monotonic_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t monotonic_ms(void) {
+  return monotonic_us() / 1000;
 }
 
 bool name_is_well_formed(const char *name) {
@@ -369,7 +373,7 @@ static bool choose_accept(struct exchange *exchange) {
   const char *header = exchange_header(exchange, "Accept");
   enum accept accept;
   const char *other = other_type(request->route, &accept);
-  if (!header || is_health(request->route->path)) return true;
+  if (!header || !*header || is_health(request->route->path)) return true;
   double json = quality(header, "application/json");
   double problem = quality(header, "application/problem+json");
   double wanted = other ? quality(header, other) : -1;

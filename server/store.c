@@ -45,8 +45,8 @@ struct store {
 };
 
 static const char *const tables[STORE_TABLES] = {
-    [STORE_META] = "meta", [STORE_MODELS] = "models", [STORE_VERSIONS] = "versions",
-    [STORE_DATASETS] = "datasets", [STORE_JOBS] = "jobs", [STORE_EVENTS] = "events",
+    [STORE_META] = "meta",         [STORE_MODELS] = "models", [STORE_VERSIONS] = "versions",
+    [STORE_DATASETS] = "datasets", [STORE_JOBS] = "jobs",     [STORE_EVENTS] = "events",
     [STORE_KEYS] = "keys"};
 
 /* What brings schema k to schema k + 1. */
@@ -153,9 +153,9 @@ enum boltz_status store_begin(struct store *store) {
 enum boltz_status store_commit(struct store *store) {
   assert(store->in_transaction);
   enum boltz_status status =
-      store->spoiled ? boltz_fail(BOLTZ_IO, "%s: a write of the transaction failed before",
-                                  store->database)
-                     : note(store, execute(store, "COMMIT", "commit"));
+      store->spoiled
+          ? boltz_fail(BOLTZ_IO, "%s: a write of the transaction failed before", store->database)
+          : note(store, execute(store, "COMMIT", "commit"));
   undo(store); /* nothing is left to undo after a good commit */
   return status;
 }
@@ -181,9 +181,8 @@ static sqlite3_stmt *prepare(struct store *store, const char *format, enum store
 static enum boltz_status change(struct store *store, const char *format, enum store_table table,
                                 const char *first, const char *second) {
   sqlite3_stmt *statement = prepare(store, format, table, first, second);
-  enum boltz_status status = statement && sqlite3_step(statement) == SQLITE_DONE
-                                 ? BOLTZ_OK
-                                 : refused(store, "write");
+  enum boltz_status status =
+      statement && sqlite3_step(statement) == SQLITE_DONE ? BOLTZ_OK : refused(store, "write");
   sqlite3_finalize(statement);
   if (status != BOLTZ_OK) store->spoiled = store->in_transaction;
   return note(store, status);
@@ -351,8 +350,7 @@ static enum boltz_status take_lock(struct store *store) {
   if (snprintf(path, sizeof path, "%s/lock", store->dir) >= (int)sizeof path)
     return boltz_fail(BOLTZ_IO, "the path %.64s… is too long", store->dir);
   store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (store->lock < 0)
-    return boltz_fail(BOLTZ_IO, "%s: cannot open: %s", path, strerror(errno));
+  if (store->lock < 0) return boltz_fail(BOLTZ_IO, "%s: cannot open: %s", path, strerror(errno));
   if (flock(store->lock, LOCK_EX | LOCK_NB) != 0) {
     int error = errno;
     if (error != EWOULDBLOCK)
@@ -424,8 +422,7 @@ static enum boltz_status open_parts(struct store *store, const char *dir) {
   file_sweep(store->blobs, NULL, NULL);
   file_sweep(store->jobs, NULL, NULL);
   int error = pthread_create(&store->thread, NULL, run_operations, store);
-  if (error)
-    return boltz_fail(BOLTZ_IO, "cannot start the store's thread: %s", strerror(error));
+  if (error) return boltz_fail(BOLTZ_IO, "cannot start the store's thread: %s", strerror(error));
   store->has_thread = true;
   return BOLTZ_OK;
 }

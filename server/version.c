@@ -188,8 +188,7 @@ static cJSON *print(const char *model, const struct version_entry *entry, bool s
   return record;
 }
 
-struct cJSON *registry_version_record(struct registry *registry, const char *name,
-                                      int64_t number) {
+struct cJSON *registry_version_record(struct registry *registry, const char *name, int64_t number) {
   cJSON *record = NULL;
   struct model *model = registry_model(registry, name);
   if (!model) return NULL;
@@ -282,10 +281,9 @@ static enum boltz_status load_version(struct registry *registry, const char *key
   struct boltz_json *row = NULL;
   void *grown = registry_grow(versions->entries, versions->n, &versions->capacity);
   if (grown) versions->entries = grown;
-  enum boltz_status status =
-      entry && arena && grown
-          ? row_parse("version", key, body, arena, &row)
-          : boltz_fail(BOLTZ_NO_MEMORY, "no memory for version %s", key);
+  enum boltz_status status = entry && arena && grown
+                                 ? row_parse("version", key, body, arena, &row)
+                                 : boltz_fail(BOLTZ_NO_MEMORY, "no memory for version %s", key);
   if (status == BOLTZ_OK) status = fill_entry(entry, row);
   boltz_arena_close(arena);
   if (status != BOLTZ_OK) {

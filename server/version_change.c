@@ -68,10 +68,12 @@ static void count_staged(const struct registry *registry, const struct model *mo
                          int64_t *serving, int64_t *next) {
   *serving = model->versions->serving;
   *next = model->versions->next;
+  bool chosen = false;
   for (const struct staged *staged = registry->staged; staged; staged = staged->next) {
     if (staged->model != model) continue;
     if (staged->entry->number >= *next) *next = staged->entry->number + 1;
-    if (staged->serve) *serving = staged->entry->number;
+    if (staged->serve && !chosen) *serving = staged->entry->number; /* the latest comes first */
+    chosen |= staged->serve;
   }
 }
 
@@ -214,8 +216,7 @@ static bool look_up(struct registry *registry, const struct model *model, int64_
   return there;
 }
 
-static enum registry_outcome serve(struct registry *registry, struct model *model,
-                                   int64_t number) {
+static enum registry_outcome serve(struct registry *registry, struct model *model, int64_t number) {
   int64_t serving;
   if (!look_up(registry, model, number, &serving) && number) return REGISTRY_NOT_FOUND;
   if (serving == number) return REGISTRY_SAME;
@@ -303,4 +304,3 @@ enum boltz_status checkpoint_fits_model(const struct boltz_checkpoint *checkpoin
   boltz_arena_close(scratch);
   return status;
 }
-

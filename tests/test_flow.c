@@ -107,8 +107,8 @@ static void the_density_of_a_sample_is_its_log_q_and_x_comes_back(void) {
   boltz_batch_copy(&y, 0, &x, 0, n);
   boltz_flow_log_density(&world.flow, &world.weights, &y, again, world.arena);
   for (size_t i = 0; i < n; i++) {
-    /* roundings of 1e-16, some 100 times larger where the interval is flat, through 4 layers; that a
-       conditioner's input rounds to the next float happens once in 1e8 rows */
+    /* roundings of 1e-16, some 100 times larger where the interval is flat, through 4 layers; that
+       a conditioner's input rounds to the next float happens once in 1e8 rows */
     CHECK_NEAR(again[i], log_q[i], 1e-12);
     for (int j = 0; j < DIM; j++) CHECK_NEAR(y.col[j][i], z.col[j][i], 1e-12);
   }
@@ -212,7 +212,8 @@ static double loss(struct world *world, enum boltz_direction direction, const st
 
 static void gradients_match(enum boltz_direction direction) {
   struct world world = new_world(
-      "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[9],\"scale_activation\":\"silu\"},"
+      "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[9],\"scale_activation\":"
+      "\"silu\"},"
       "{\"type\":\"actnorm\"},{\"type\":\"permute\",\"order\":[2,0,1]},"
       "{\"type\":\"interval\",\"coordinates\":[1],\"low\":[-1],\"high\":[4]}]}");
   struct boltz_batch x = batch(&world, 5), g = batch(&world, 5);
@@ -274,9 +275,8 @@ static void tensors_cover_the_weights_and_are_named_by_layer(void) {
 
 static void the_reference_flow_has_4_21_mflop_and_tiles_follow_from_it(void) {
   struct world world = {.arena = boltz_arena_open(0)};
-  CHECK_INT(new_flow(world.arena,
-                     "{\"layers\":[{\"type\":\"realnvp\",\"hidden\":[256,256,256]}]}", 2,
-                     &world.flow),
+  CHECK_INT(new_flow(world.arena, "{\"layers\":[{\"type\":\"realnvp\",\"hidden\":[256,256,256]}]}",
+                     2, &world.flow),
             BOLTZ_OK);
   CHECK_NEAR(world.flow.flops, 4.21e6, 0.01e6);
   CHECK_INT(boltz_flow_tile(&world.flow, 1, 2e8), 40); /* 47.5 rows, down to a multiple of 8 */

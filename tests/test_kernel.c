@@ -34,8 +34,7 @@ static struct world new_world(void) {
   world.x = BOLTZ_NEW_ARRAY(world.arena, rows, float);
   world.y = BOLTZ_NEW_ARRAY(world.arena, rows, float);
   world.gx = BOLTZ_NEW_ARRAY(world.arena, rows, float);
-  world.work =
-      BOLTZ_NEW_ARRAY(world.arena, boltz_kernel_work_size(&largest, ROWS_MAX), float);
+  world.work = BOLTZ_NEW_ARRAY(world.arena, boltz_kernel_work_size(&largest, ROWS_MAX), float);
   fill(1, weights, world.w);
   fill(2, rows, world.x);
   fill(3, rows, world.y);
@@ -164,7 +163,8 @@ static void every_activation_is_the_same_inside_a_product_and_alone(void) {
     for (int a = BOLTZ_LINEAR; a <= BOLTZ_SILU; a++) {
       for (size_t rows = 1; rows <= 13; rows++)
         compare(kernel, &world, rows, 3 + 5 * rows, 7, (enum boltz_activation)a);
-      kernel->activate((enum boltz_activation)a, 37, world.x, world.gx);
+      memcpy(world.gx, world.x, 37 * sizeof(float));
+      kernel->activate((enum boltz_activation)a, 37, world.gx);
       for (size_t i = 0; i < 37; i++)
         CHECK(same(world.gx[i], activation((enum boltz_activation)a, world.x[i])));
     }
@@ -210,9 +210,9 @@ static void nan_in_is_nan_out(void) {
   for (int k = 0; (kernel = boltz_kernel_at(k)) != NULL; k++) {
     if (!kernel->present()) continue;
     for (int a = BOLTZ_LINEAR; a <= BOLTZ_SILU; a++) {
-      float x[21], y[21];
-      for (int i = 0; i < 21; i++) x[i] = NAN;
-      kernel->activate((enum boltz_activation)a, 21, x, y);
+      float y[21];
+      for (int i = 0; i < 21; i++) y[i] = NAN;
+      kernel->activate((enum boltz_activation)a, 21, y);
       for (int i = 0; i < 21; i++) CHECK(isnan(y[i]));
     }
   }

@@ -92,7 +92,8 @@ static void for_every_example(void (*law)(struct world *world, enum boltz_direct
       new_batch(&world, (enum boltz_direction)d);
       law(&world, (enum boltz_direction)d);
       if (check_bad > before)
-        printf("    (example %zu: %s %s)\n", e, examples[e].kind, d == BOLTZ_TO_X ? "to x" : "to z");
+        printf("    (example %zu: %s %s)\n", e, examples[e].kind,
+               d == BOLTZ_TO_X ? "to x" : "to z");
       boltz_arena_close(world.arena);
     }
 }
@@ -256,7 +257,8 @@ static void every_weight_gradient_matches_differences(void) {
 }
 
 static void cutting_changes_nothing(struct world *world, enum boltz_direction direction) {
-  struct boltz_batch whole = copy_of(world->arena, &world->x), parts = copy_of(world->arena, &world->x);
+  struct boltz_batch whole = copy_of(world->arena, &world->x),
+                     parts = copy_of(world->arena, &world->x);
   double log_det[N], piece[N];
   boltz_flow_transform(&world->flow, &world->weights, direction, &whole, log_det, world->arena);
   for (size_t first = 0, n; first < N; first += n) {
@@ -267,8 +269,7 @@ static void cutting_changes_nothing(struct world *world, enum boltz_direction di
                          world->arena);
   }
   CHECK(memcmp(log_det, piece, sizeof piece) == 0);
-  for (int j = 0; j < DIM; j++)
-    CHECK(memcmp(whole.col[j], parts.col[j], N * sizeof(double)) == 0);
+  for (int j = 0; j < DIM; j++) CHECK(memcmp(whole.col[j], parts.col[j], N * sizeof(double)) == 0);
 }
 
 static void a_batch_cut_in_pieces_gives_the_same_bits(void) {
@@ -411,9 +412,10 @@ static void fitting_makes_latents_of_mean_0_and_variance_1(void) {
   struct boltz_weights weights;
   struct boltz_batch x;
   double log_det[500];
-  CHECK_INT(new_flow(arena, "{\"layers\":[{\"type\":\"actnorm\"},{\"type\":\"realnvp\",\"blocks\":1}]}",
-                     2, &flow),
-            BOLTZ_OK);
+  CHECK_INT(
+      new_flow(arena, "{\"layers\":[{\"type\":\"actnorm\"},{\"type\":\"realnvp\",\"blocks\":1}]}",
+               2, &flow),
+      BOLTZ_OK);
   CHECK_INT(boltz_weights_new(&flow, arena, &weights), BOLTZ_OK);
   boltz_flow_init(&flow, 4, &weights);
   CHECK_INT(boltz_batch_new(arena, 500, 2, &x), BOLTZ_OK);

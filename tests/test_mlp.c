@@ -116,8 +116,7 @@ static void gradients_match(enum boltz_activation a) {
   const float *gx = boltz_mlp_backward(&world.mlp, world.w, &tape, gw);
 
   /* float sums of 11 rows with terms of order 1; the difference itself is good to 1e-8 */
-  for (size_t i = 0; i < world.mlp.nw; i++)
-    CHECK_NEAR(gw[i], slope(&world.mlp, w, x, &w[i]), 3e-5);
+  for (size_t i = 0; i < world.mlp.nw; i++) CHECK_NEAR(gw[i], slope(&world.mlp, w, x, &w[i]), 3e-5);
   for (size_t r = 0; r < ROWS; r++)
     for (size_t i = 0; i < NIN; i++)
       CHECK_NEAR(gx[r * BOLTZ_PANEL + i], slope(&world.mlp, w, x, &x[r * NIN + i]), 3e-5);
@@ -151,7 +150,8 @@ static void a_network_starts_as_the_constant_zero_with_spread_weights(void) {
   float *w = BOLTZ_NEW_ARRAY(arena, mlp.nw, float);
   boltz_mlp_init(&mlp, 3, (uint64_t)2 << 32, w);
   double square = 0;
-  for (size_t i = 0; i < 256 * 256; i++) square += (double)w[mlp.w_offset[1] + i] * w[mlp.w_offset[1] + i];
+  for (size_t i = 0; i < 256 * 256; i++)
+    square += (double)w[mlp.w_offset[1] + i] * w[mlp.w_offset[1] + i];
   CHECK_NEAR(square / 256, 1, 0.03); /* 65536 normals of variance 1/256: sigma of the sum 0.0055 */
   for (size_t i = mlp.w_offset[2]; i < mlp.nw; i++) CHECK(w[i] == 0);
   double bias = 0;

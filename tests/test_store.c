@@ -33,7 +33,7 @@ static void run_shell(const char *format, ...) {
 }
 
 static void new_directory(void) {
-  snprintf(dir, sizeof dir, "/tmp/boltz-store-XXXXXX");
+  snprintf(dir, sizeof dir, P_tmpdir "/boltz-store-XXXXXX");
   CHECK(mkdtemp(dir) != NULL);
 }
 
@@ -215,9 +215,10 @@ static void a_resume_file_is_replaced_and_an_absent_one_is_none(void) {
 static void start_removes_temporary_files_and_the_sweep_unnamed_ones(void) {
   new_directory();
   store_close(reopen());
-  run_shell("touch %s/blobs/a.tmp %s/blobs/a %s/blobs/b %s/jobs/j.resume.tmp %s/jobs/j.resume "
-            "%s/jobs/k.resume",
-            dir, dir, dir, dir, dir, dir);
+  run_shell(
+      "touch %s/blobs/a.tmp %s/blobs/a %s/blobs/b %s/jobs/j.resume.tmp %s/jobs/j.resume "
+      "%s/jobs/k.resume",
+      dir, dir, dir, dir, dir, dir);
   struct store *store = reopen();
   CHECK_INT(files_in("blobs"), 2);
   CHECK_INT(files_in("jobs"), 2);

@@ -1,4 +1,4 @@
-/* utf8.h - one UTF-8 sequence at a time. Private to core/base. */
+/* utf8.h - one UTF-8 sequence at a time. Not part of the library's interface. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 

@@ -36,8 +36,8 @@ struct boltz_kernel {
   void (*linear)(const struct boltz_linear *map, const float *packed, size_t rows, const float *x,
                  float *y);
 
-  /* y [n] = activation(x [n]); x and y may be the same. */
-  void (*activate)(enum boltz_activation activation, size_t n, const float *x, float *y);
+  /* y [n] = activation(y) */
+  void (*activate)(enum boltz_activation activation, size_t n, float *y);
 
   /* g [n] *= activation'; at [n] is the activation's output, but for silu its input. */
   void (*slope)(enum boltz_activation activation, size_t n, const float *at, float *g);

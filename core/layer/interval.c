@@ -41,10 +41,10 @@ static double ratio(const double a[8], const double b[8], double r) {
 
 /* z of Phi(z) = p for p in (0, 1/2]; NaN elsewhere. */
 static double quantile(double p) {
-  static const double a[] = {3.3871328727963666080e0,  1.3314166789178437745e2,
-                             1.9715909503065514427e3,  1.3731693765509461125e4,
-                             4.5921953931549871457e4,  6.7265770927008700853e4,
-                             3.3430575583588128105e4,  2.5090809287301226727e3};
+  static const double a[] = {3.3871328727963666080e0, 1.3314166789178437745e2,
+                             1.9715909503065514427e3, 1.3731693765509461125e4,
+                             4.5921953931549871457e4, 6.7265770927008700853e4,
+                             3.3430575583588128105e4, 2.5090809287301226727e3};
   static const double b[] = {1,
                              4.2313330701600911252e1,
                              6.8718700749205790830e2,
@@ -143,8 +143,8 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
 static void domains(const struct boltz_layer *layer, struct boltz_domain *domain) {
   const struct interval *s = layer->settings;
   for (size_t k = 0; k < s->coordinates.n; k++)
-    domain[s->coordinates.v[k]] = (struct boltz_domain){
-        .type = BOLTZ_INTERVAL, .low = s->low.v[k], .high = s->high.v[k]};
+    domain[s->coordinates.v[k]] =
+        (struct boltz_domain){.type = BOLTZ_INTERVAL, .low = s->low.v[k], .high = s->high.v[k]};
 }
 
 /* log_det is taken at z, whichever way z was come by. */

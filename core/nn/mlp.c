@@ -147,8 +147,8 @@ static const float *record(const struct boltz_mlp *mlp, const float *packed, siz
     if (!apart) continue;
     float *active = new_rows(scratch, rows, ld);
     if (!active) return NULL;
-    for (size_t i = 0; i < rows; i++)
-      mlp->kernel->activate(BOLTZ_SILU, map.out, y + i * ld, active + i * ld);
+    memcpy(active, y, rows * ld * sizeof *y);
+    mlp->kernel->activate(BOLTZ_SILU, rows * ld, active);
     x = active;
   }
   return x;
@@ -171,9 +171,7 @@ const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *w,
   for (int k = mlp->maps - 1; k >= 0; k--) {
     const struct boltz_linear *map = &mlp->map[k];
     const size_t at = mlp->w_offset[k], ld = boltz_kernel_ld(map->out);
-    if (map->activation != BOLTZ_LINEAR)
-      for (size_t i = 0; i < tape->rows; i++)
-        mlp->kernel->slope(map->activation, map->out, tape->at[k] + i * ld, gy + i * ld);
+    mlp->kernel->slope(map->activation, tape->rows * ld, tape->at[k], gy);
     mlp->kernel->back_weights(map, tape->rows, gy, tape->x[k], gw + at, tape->work);
     mlp->kernel->back_input(map, w + at, tape->rows, gy, gx, tape->work);
     float *next = gy;

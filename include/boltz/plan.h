@@ -15,9 +15,10 @@ enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct bolt
 /** A Monte Carlo run by replica exchange that makes its training data. */
 void boltz_plan_explore(const struct boltz_energy *energy, struct boltz_explore_options *options);
 
-#define BOLTZ_PLAN_STAGES 2
+#define BOLTZ_PLAN_STAGES 1
 
-/** Stages that train such a flow well on two cores in a minute or two. */
+/** Stages that train such a flow well on two cores within a minute: maximum likelihood on data of
+ * replica exchange, which covers every well that was found; J_KL is for who has no such data. */
 void boltz_plan_stages(const struct boltz_energy *energy,
                        struct boltz_stage stages[BOLTZ_PLAN_STAGES]);
 

@@ -201,8 +201,7 @@ static void handle_rows(struct request *request, const struct dataset *dataset) 
   if (!api_query_int(request, "n", 1, INT64_MAX, (int64_t)dataset->n, &n) ||
       !api_query_int(request, "first", 0, INT64_MAX, 0, &first))
     return;
-  if ((uint64_t)first > dataset->n) first = (int64_t)dataset->n;
-  size_t left = dataset->n - (size_t)first;
+  size_t left = (uint64_t)first < dataset->n ? dataset->n - (size_t)first : 0;
   reading->dataset = *dataset;
   reading->first = (size_t)first;
   reading->tiles.request = request;

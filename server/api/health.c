@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "server/api/api.h"
+#include "server/http.h"
 
 static void handle_live(struct request *request) {
   cJSON *body = cJSON_CreateObject();
@@ -9,9 +10,15 @@ static void handle_live(struct request *request) {
   reply_json(request, 200, body);
 }
 
-/* A daemon that drains answers before its handlers do. */
 static void handle_ready(struct request *request) {
   cJSON *body = cJSON_CreateObject();
+  if (http_draining(request->server->http)) {
+    cJSON_AddFalseToObject(body, "ready");
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "reasons"),
+                         cJSON_CreateString("the daemon is stopping"));
+    reply_json(request, 503, body);
+    return;
+  }
   cJSON_AddTrueToObject(body, "ready");
   if (!store_healthy(request->server->store)) {
     cJSON *degraded = cJSON_AddArrayToObject(body, "degraded");

@@ -114,6 +114,10 @@ static void change_job(struct request *request, enum job_change change) {
     reply_problem(request, 409, "JOB_FINISHED", NULL, "job %s has come to its end", id);
     return;
   }
+  if (changed == JOB_NOT_CHANGED) {
+    reply_problem(request, 503, "STORE", NULL, "%s", boltz_error());
+    return;
+  }
   cJSON *record = changed == JOB_IS_UNKNOWN ? NULL : job_record(request, id);
   if (record)
     reply_json(request, 200, record);
