@@ -196,8 +196,10 @@ void http_answer(struct exchange *exchange) {
   struct call *call = (struct call *)exchange;
   if (!call->suspended) return; /* the HTTP thread is still there and queues it */
   struct http *http = call->http;
+  struct MHD_Connection *mhd = call->mhd;
   watch_suspended(http, call->connection, NULL);
-  MHD_resume_connection(call->mhd);
+  atomic_store(&call->answered, true); /* from here on the call belongs to the HTTP thread */
+  MHD_resume_connection(mhd);
   atomic_fetch_sub(&http->waiting, 1); /* last: http_close() waits for it */
 }
 
@@ -316,7 +318,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
       }
       return call->refused ? send_reply(call) : start_work(call);
     case PHASE_WORK:
-      return call->exchange.reply.status ? send_reply(call) : MHD_YES;
+      return atomic_load(&call->answered) ? send_reply(call) : MHD_YES;
     case PHASE_ANSWERED:
       break;
   }

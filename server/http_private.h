@@ -27,10 +27,11 @@ struct call {
   struct MHD_Connection *mhd;
   struct connection *connection;
   enum phase phase;
-  bool refused;   /* the reply is there before the body is */
-  size_t dropped; /* bytes of a refused body */
-  bool counted;   /* among those in flight */
-  bool suspended; /* handed over: http_answer must resume */
+  bool refused;         /* the reply is there before the body is */
+  size_t dropped;       /* bytes of a refused body */
+  bool counted;         /* among those in flight */
+  bool suspended;       /* handed over: http_answer must resume */
+  atomic_bool answered; /* while suspended: the reply is complete, the HTTP thread may look */
   struct task parse;
 
   bool streaming;        /* the reply is a stream; set before the watch learns of it */
