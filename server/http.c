@@ -53,6 +53,7 @@ static void end_call(void *cls, struct MHD_Connection *mhd, void **context,
   struct http *http = cls;
   struct call *call = *context;
   if (!call) return;
+  (void)atomic_load(&call->answered); /* what a worker wrote before it is seen here */
   struct stream *stream = call->exchange.reply.stream;
   if (stream) {
     watch_suspended(http, call->connection, NULL);
