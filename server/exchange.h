@@ -25,6 +25,8 @@ struct reply {
 struct exchange {
   struct request request;
   struct reply reply;
+  /* The reply is complete: called once, from any thread; the exchange is not touched afterwards. */
+  void (*answer)(struct exchange *exchange);
   const char *method, *uri; /* as sent; uri with its query */
   struct header *headers;   /* of the request */
   struct header *query;     /* decoded parameters */
@@ -59,12 +61,8 @@ void exchange_handle(struct exchange *exchange);
 /** A header of the request, NULL when absent. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
 
-/** Free the reply's memory, and the exchange. */
+/** Free the reply's body. */
 void reply_free(struct reply *reply);
-void exchange_free(struct exchange *exchange);
-
-/** http.c: the reply is complete. From any thread; the exchange is not touched afterwards. */
-void http_answer(struct exchange *exchange);
 
 /** The monotonic clock in milliseconds, in microseconds. */
 int64_t monotonic_ms(void);

@@ -23,6 +23,18 @@
 
 /* ---- the life of a call ---- */
 
+/* The reply is there; from any thread. */
+static void answer(struct exchange *exchange) {
+  struct call *call = (struct call *)exchange;
+  if (!call->suspended) return; /* the HTTP thread is still there and queues it */
+  struct http *http = call->http;
+  struct MHD_Connection *mhd = call->mhd;
+  watch_suspended(http, call->connection, NULL);
+  atomic_store(&call->answered, true); /* from here on the call belongs to the HTTP thread */
+  MHD_resume_connection(mhd);
+  atomic_fetch_sub(&http->waiting, 1); /* last: http_close() waits for it */
+}
+
 /* The first that is heard of a request: its raw target. */
 static void *begin_call(void *cls, const char *uri, struct MHD_Connection *mhd) {
   struct http *http = cls;
@@ -39,6 +51,7 @@ static void *begin_call(void *cls, const char *uri, struct MHD_Connection *mhd) 
   request->arena =
       boltz_arena_open(ARENA_BASE + ARENA_FACTOR * (size_t)http->server->config->body_bytes);
   call->exchange.uri = request->arena ? boltz_arena_strdup(request->arena, uri) : NULL;
+  call->exchange.answer = answer;
   call->exchange.pattern = "";
   call->exchange.started_us = monotonic_us();
   request->deadline_ms = monotonic_ms() + http->server->config->request_deadline_ms;
@@ -191,17 +204,6 @@ static enum MHD_Result send_reply(struct call *call) {
       MHD_queue_response(call->mhd, (unsigned)exchange->reply.status, response);
   MHD_destroy_response(response);
   return result;
-}
-
-void http_answer(struct exchange *exchange) {
-  struct call *call = (struct call *)exchange;
-  if (!call->suspended) return; /* the HTTP thread is still there and queues it */
-  struct http *http = call->http;
-  struct MHD_Connection *mhd = call->mhd;
-  watch_suspended(http, call->connection, NULL);
-  atomic_store(&call->answered, true); /* from here on the call belongs to the HTTP thread */
-  MHD_resume_connection(mhd);
-  atomic_fetch_sub(&http->waiting, 1); /* last: http_close() waits for it */
 }
 
 /* ---- the phases ---- */

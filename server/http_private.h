@@ -30,7 +30,7 @@ struct call {
   bool refused;         /* the reply is there before the body is */
   size_t dropped;       /* bytes of a refused body */
   bool counted;         /* among those in flight */
-  bool suspended;       /* handed over: http_answer must resume */
+  bool suspended;       /* handed over: who answers resumes */
   atomic_bool answered; /* while suspended: the reply is complete, the HTTP thread may look */
   struct task parse;
 

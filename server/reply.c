@@ -70,7 +70,7 @@ void reply_chunks(struct request *request, int status, const char *content_type,
   exchange->reply.nchunks = nchunks;
   if (status == 429 || status == 503) add_header(exchange, "Retry-After", "1");
   if (status == 500) metrics_add(request->server->metrics, METRIC_INTERNAL_ERRORS, 1);
-  http_answer(exchange);
+  exchange->answer(exchange);
 }
 
 /* One chunk of malloc'ed data, which may be NULL. */
@@ -197,7 +197,7 @@ void reply_stream(struct request *request, int status, const char *content_type,
   exchange->reply.status = status;
   exchange->reply.content_type = content_type;
   exchange->reply.stream = stream;
-  http_answer(exchange);
+  exchange->answer(exchange);
 }
 
 void reply_free(struct reply *reply) {
