@@ -11,7 +11,7 @@ CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE
 ALL_CFLAGS = -std=c17 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fstack-protector-strong -pthread $(WARN) $(SANITIZE) $(CFLAGS)
 ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(SANITIZE) $(CXXFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
-CORE_LIBS = -lopenblas -lstdc++ -lm
+CORE_LIBS = -lstdc++ -lm
 SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lmd $(CORE_LIBS)
 
 CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c core/*/*.cc))
@@ -74,9 +74,12 @@ $(BUILD)/libboltz.a: $(CORE_OBJ)
 $(BUILD)/boltzd: $(SERVER_OBJ) $(BUILD)/libboltz.a
 	$(CC) $(ALL_LDFLAGS) $^ $(SERVER_LIBS) -o $@
 
-$(TESTS): $(BUILD)/tests/%: tests/%.c $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
+# An independent matrix product to compare with.
+$(BUILD)/tests/test_kernel: TEST_LIBS = -lopenblas
+
+$(TESTS): $(BUILD)/tests/%: tests/%.c tests/check.h $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(TEST_LIBS) $(SERVER_LIBS) -o $@
 
 $(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
 	@mkdir -p $(@D)
@@ -84,5 +87,9 @@ $(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $
 
 clean:
 	rm -rf $(BUILD)
+
+# What the assembler embeds is not among the compiler's dependencies.
+$(BUILD)/server/examples_data.o: $(wildcard etc/examples/*.safetensors)
+$(BUILD)/server/api/docs.o: server/web/index.html
 
 -include $(CORE_OBJ:.o=.d) $(SERVER_OBJ:.o=.d)

@@ -3,11 +3,11 @@
 # what the tests need; with `ci` also what the continuous integration needs.
 set -eu
 
-packages="g++ libmicrohttpd-dev libcjson-dev libopenblas-dev libsqlite3-dev librandom123-dev libmd-dev curl"
+packages="g++ libmicrohttpd-dev libcjson-dev libsqlite3-dev librandom123-dev libmd-dev curl"
 case "${1:-build}" in
   build) ;;
-  test) packages="$packages libcurl4-openssl-dev" ;;
-  ci) packages="$packages libcurl4-openssl-dev clang clang-format-14 binutils python3-numpy" ;;
+  test) packages="$packages libcurl4-openssl-dev libopenblas-dev" ;;
+  ci) packages="$packages libcurl4-openssl-dev libopenblas-dev clang clang-format-14 binutils python3-numpy" ;;
   *)
     echo "setup.sh: unknown group '$1': build, test or ci" >&2
     exit 2

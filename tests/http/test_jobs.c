@@ -262,7 +262,9 @@ static void monte_carlo_makes_a_dataset_that_training_can_use(void) {
   CHECK_INT(answer_number(&job, "result.n"), 3200);
   CHECK(answer_number(&job, "result.acceptance") > 0.1);
   CHECK(answer_number(&job, "result.autocorrelation_time") >= 1);
-  CHECK_INT(answer_number(&job, "result.energy_calls"), 16 * 2200 + 16);
+  /* a call a step and walker, and those that found a place to start */
+  CHECK(answer_number(&job, "result.energy_calls") > 16 * 2200);
+  CHECK(answer_number(&job, "result.energy_calls") <= 16 * 2200 + 16 * 64);
   answer_free(&job);
   struct answer rows = call(&server, "GET", "/v1/datasets/pair-mc?n=3200", NULL);
   double sum = 0;
