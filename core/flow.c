@@ -145,7 +145,10 @@ enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct bol
   }
   boltz_batch_copy(&y, 0, x, 0, x->n);
   fill(log_det, x->n, 0);
-  for (int step = 0; step < flow->nlayers; step++) {
+  int last = -1; /* the rows need not go beyond the last layer that is fitted */
+  for (int step = 0; step < flow->nlayers; step++)
+    if (flow->layers[layer_at(flow, BOLTZ_TO_Z, step)].kind->fit) last = step;
+  for (int step = 0; step <= last; step++) {
     const struct boltz_layer *layer = &flow->layers[layer_at(flow, BOLTZ_TO_Z, step)];
     if (layer->kind->fit) {
       layer->kind->fit(layer, &y, weights->flat + layer->w_offset);

@@ -71,6 +71,7 @@ static void end_call(void *cls, struct MHD_Connection *mhd, void **context,
   if (stream) {
     watch_suspended(http, call->connection, NULL);
     stream->close(stream);
+    if (call->streaming) atomic_fetch_sub(&http->streams, 1);
   }
   if (call->counted) atomic_fetch_sub(&http->in_flight, 1);
   reply_free(&call->exchange.reply);
@@ -192,6 +193,7 @@ static enum MHD_Result send_reply(struct call *call) {
   bool stream = exchange->reply.stream != NULL;
   struct MHD_Response *response = stream ? stream_response(call) : body_response(&exchange->reply);
   if (!response) return MHD_NO;
+  if (stream) atomic_fetch_add(&http->streams, 1);
   add_headers(call, response);
   watch_suspended(http, call->connection, stream ? call : NULL);
   metrics_request(http->server->metrics, exchange->method, exchange->pattern,
@@ -409,6 +411,8 @@ void http_close(struct http *http) {
     usleep(2000);
     watch_cancel_all(http);
   }
+  /* A moment for the streams' last bytes. */
+  for (int k = 0; k < 500 && atomic_load(&http->streams) > 0; k++) usleep(2000);
   MHD_stop_daemon(http->daemon);
   watch_close(http);
   if (http->listen_fd >= 0) close(http->listen_fd);

@@ -48,6 +48,7 @@ struct http {
   atomic_bool closing;  /* no stream goes to sleep any more */
   atomic_int in_flight; /* requests without their reply yet; streams do not count */
   atomic_int waiting;   /* suspended requests */
+  atomic_int streams;   /* streamed replies on their way */
 
   pthread_t watch;
   pthread_mutex_t mutex; /* guards the connections and `stopping` */

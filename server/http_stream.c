@@ -47,6 +47,8 @@ void stream_end(struct call *call) {
 }
 
 struct MHD_Response *stream_response(struct call *call) {
-  call->streaming = true;
-  return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, call, NULL);
+  struct MHD_Response *response =
+      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, call, NULL);
+  call->streaming = response != NULL;
+  return response;
 }

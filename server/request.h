@@ -17,10 +17,10 @@ struct request;
 
 /** What a route takes as its body. */
 enum body_kind {
-  BODY_NONE,  /* a body is ignored */
-  BODY_JSON,  /* one JSON object */
-  BODY_ARRAY, /* a JSON object, or NPY with the other members as query parameters */
-  BODY_BYTES, /* application/octet-stream, handed over as it is */
+  BODY_NONE,          /* a body is ignored */
+  BODY_JSON,          /* one JSON object */
+  BODY_ARRAY,         /* a JSON object, or NPY with the other members as query parameters */
+  BODY_BYTES,         /* application/octet-stream, handed over as it is */
   BODY_BYTES_OR_JSON, /* either, by Content-Type: request->json is NULL when bytes came */
 };
 

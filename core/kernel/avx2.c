@@ -9,11 +9,11 @@
 
 /* Few rows take several panels at once, so that enough sums are under way to fill the pipeline. */
 #define WIDE(rows) ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)
-#define SHAPES(X)                                                                                 \
-  X(1, 1)                                                                                         \
-  X(2, 1)                                                                                         \
-  X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(1, 8) X(2, 4) \
-      X(3, 4)
+#define SHAPES(X) \
+  X(1, 1)         \
+  X(2, 1)         \
+  X(3, 1)         \
+  X(4, 1) X(5, 1) X(6, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(1, 8) X(2, 4) X(3, 4)
 
 #define KERNEL boltz_kernel_avx2
 #define KERNEL_NAME "avx2"
