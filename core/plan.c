@@ -72,8 +72,8 @@ enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct bolt
                                   struct boltz_flow_spec *spec) {
   static const char text[] =
       "{\"base\":\"normal\",\"layers\":["
-      "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_activation\":\"tanh\","
-      "\"scale_cap\":2},{\"type\":\"actnorm\"}]}";
+      "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_cap\":2},"
+      "{\"type\":\"actnorm\"}]}";
   struct boltz_json *object;
   BOLTZ_TRY(boltz_json_parse(text, sizeof text - 1, 8, arena, &object));
   BOLTZ_TRY(boltz_flow_spec_parse(object, energy->dim, arena, spec));
@@ -89,7 +89,7 @@ void boltz_plan_explore(const struct boltz_energy *energy, struct boltz_explore_
 void boltz_plan_stages(const struct boltz_energy *energy,
                        struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
   (void)energy;
-  stages[0] = (struct boltz_stage){.steps = 3000,
+  stages[0] = (struct boltz_stage){.steps = 4000,
                                    .batch = 1000,
                                    .learning_rate = 2e-3,
                                    .final_learning_rate = 0.003,

@@ -184,12 +184,19 @@ static void refuse_size(struct call *call) {
                   total, (long long)limit);
 }
 
+/* The library would end the chunks that HEAD never began. */
+static void drop_stream(struct reply *reply) {
+  if (reply->stream) reply->stream->close(reply->stream);
+  reply->stream = NULL;
+}
+
 static enum MHD_Result send_reply(struct call *call) {
   struct exchange *exchange = &call->exchange;
   struct http *http = call->http;
   call->phase = PHASE_ANSWERED;
   call->suspended = false;
   if (reply_size(&exchange->reply) > (uint64_t)http->server->config->reply_bytes) refuse_size(call);
+  if (exchange->request.head) drop_stream(&exchange->reply);
   bool stream = exchange->reply.stream != NULL;
   struct MHD_Response *response = stream ? stream_response(call) : body_response(&exchange->reply);
   if (!response) return MHD_NO;

@@ -30,6 +30,13 @@ enum boltz_status boltz_checkpoint_write(const struct boltz_checkpoint *checkpoi
 enum boltz_status boltz_checkpoint_read(const void *bytes, size_t size, struct boltz_arena *arena,
                                         struct boltz_checkpoint *checkpoint);
 
+/**
+ * Draw a few rows: they must have a density, lie in the energy's domain, and come back from their
+ * latents. A version passes before it is published. Errors: BAD_CHECKPOINT, NO_MEMORY.
+ */
+enum boltz_status boltz_checkpoint_self_test(const struct boltz_checkpoint *checkpoint,
+                                             struct boltz_arena *scratch);
+
 /** An energy from {"kind": …, settings …}; pointers of errors start at the object.
  * Errors: UNKNOWN_KIND and those of the settings. */
 enum boltz_status boltz_energy_parse(const struct boltz_json *object, double temperature,

@@ -1,14 +1,8 @@
 /* upload.c - a new version from a checkpoint file, or from another version's weights. */
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "server/api/api.h"
-
-#define TEST_ROWS 64
-#define TEST_SEED 1
-/* x -> z -> x in double arithmetic: rounding, times how much a layer may stretch it */
-#define TEST_TOLERANCE 1e-6
 
 struct copy_options {
   int64_t from_version;
@@ -81,44 +75,6 @@ static void publish(struct upload *upload) {
 
 /* ---- A checkpoint file ---- */
 
-/* How far a row went on its way to z and back, in units of its size. */
-static double distance(const struct boltz_batch *x, const struct boltz_batch *back, size_t i) {
-  double far = 0;
-  for (int j = 0; j < x->dim; j++) {
-    double d = fabs(x->col[j][i] - back->col[j][i]) / (1 + fabs(x->col[j][i]));
-    if (!(d <= far)) far = d;
-  }
-  return far;
-}
-
-/* Draw a few rows: they must lie in the domain, have a density, and come back from their latents.
- */
-static enum boltz_status self_test(const struct boltz_checkpoint *checkpoint,
-                                   const struct boltz_energy *energy, struct boltz_arena *arena) {
-  struct boltz_batch x, y;
-  double log_q[TEST_ROWS], log_det[TEST_ROWS];
-  BOLTZ_TRY(boltz_batch_new(arena, TEST_ROWS, energy->dim, &x));
-  BOLTZ_TRY(boltz_batch_new(arena, TEST_ROWS, energy->dim, &y));
-  const struct boltz_flow *flow = &checkpoint->flow;
-  const struct boltz_weights *weights = &checkpoint->weights;
-  boltz_flow_sample(flow, weights, TEST_SEED, BOLTZ_STREAM_VALIDATE, 0, &x, NULL, log_q, arena);
-  boltz_batch_copy(&y, 0, &x, 0, TEST_ROWS);
-  boltz_flow_transform(flow, weights, BOLTZ_TO_Z, &y, log_det, arena);
-  boltz_flow_transform(flow, weights, BOLTZ_TO_X, &y, log_det, arena);
-  for (size_t i = 0; i < TEST_ROWS; i++) {
-    if (!isfinite(log_q[i]))
-      return boltz_fail(BOLTZ_BAD_CHECKPOINT, "self-test: sample %zu has no finite density", i);
-    if (!boltz_energy_inside(energy, &x, i))
-      return boltz_fail(BOLTZ_BAD_CHECKPOINT,
-                        "self-test: sample %zu lies outside the model's domain", i);
-    if (!(distance(&x, &y, i) <= TEST_TOLERANCE))
-      return boltz_fail(BOLTZ_BAD_CHECKPOINT,
-                        "self-test: sample %zu comes back from its latents %g away", i,
-                        distance(&x, &y, i));
-  }
-  return BOLTZ_OK;
-}
-
 static enum boltz_status check_file(struct upload *upload) {
   struct request *request = upload->request;
   struct boltz_checkpoint checkpoint;
@@ -127,7 +83,7 @@ static enum boltz_status check_file(struct upload *upload) {
   if (!upload->arena) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for a checkpoint");
   BOLTZ_TRY(boltz_checkpoint_read(request->bytes, request->nbytes, upload->arena, &checkpoint));
   BOLTZ_TRY(checkpoint_fits_model(&checkpoint, upload->model));
-  BOLTZ_TRY(self_test(&checkpoint, &upload->model->energy, upload->arena));
+  BOLTZ_TRY(boltz_checkpoint_self_test(&checkpoint, upload->arena));
   upload->draft.bytes = request->bytes;
   upload->draft.size = request->nbytes;
   upload->draft.metrics = checkpoint.metrics;

@@ -169,8 +169,9 @@ static void publish_checkpoint(struct round *round, struct worker *worker) {
                                         .seed = work->spec->seed,
                                         .producer = "boltzd " BOLTZ_VERSION,
                                         .metrics = work->metrics};
-  enum boltz_status status = printed ? boltz_checkpoint_write(&checkpoint, worker->scratch, &file)
+  enum boltz_status status = printed ? boltz_checkpoint_self_test(&checkpoint, worker->scratch)
                                      : boltz_fail(BOLTZ_NO_MEMORY, "no memory for the checkpoint");
+  if (status == BOLTZ_OK) status = boltz_checkpoint_write(&checkpoint, worker->scratch, &file);
   work->checkpoint = file.data;
   work->checkpoint_size = file.size;
   if (status != BOLTZ_OK) {
