@@ -49,15 +49,17 @@ static void add_header(struct exchange *exchange, const char *name, const char *
 }
 
 void request_header(struct request *request, const char *name, const char *format, ...) {
-  char value[1024];
-  va_list arguments;
+  va_list arguments, again;
   va_start(arguments, format);
-  int n = vsnprintf(value, sizeof value, format, arguments);
-  va_end(arguments);
-  if (n >= (int)sizeof value) { /* a list of thousands of columns: no header rather than half */
-    return;
+  va_copy(again, arguments);
+  int n = vsnprintf(NULL, 0, format, arguments);
+  char *value = n < 0 ? NULL : boltz_arena_scratch(request->arena, (size_t)n + 1, 1);
+  if (value) {
+    vsnprintf(value, (size_t)n + 1, format, again);
+    add_header(exchange_of(request), name, value);
   }
-  add_header(exchange_of(request), name, value);
+  va_end(again);
+  va_end(arguments);
 }
 
 void reply_chunks(struct request *request, int status, const char *content_type,

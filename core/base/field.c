@@ -1,8 +1,10 @@
 /* field.c - settings tables: defaults, checks, values in and out. */
 #include "boltz/field.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "boltz/text.h"
@@ -117,6 +119,27 @@ static enum boltz_status check_range(const struct boltz_field *field, double num
                        field->low_open ? '(' : '[', low, high);
 }
 
+/* A literal of digits alone is taken to the last one, where a double would round. */
+static bool exact_int(const char *literal, int64_t *integer) {
+  if (!literal || !literal[literal[0] == '-'] ||
+      literal[(literal[0] == '-') + strspn(literal + (literal[0] == '-'), "0123456789")])
+    return false;
+  errno = 0;
+  *integer = strtoll(literal, NULL, 10);
+  return errno == 0;
+}
+
+static enum boltz_status set_int(const struct boltz_field *field, const struct boltz_value *value,
+                                 int64_t *at) {
+  static const double largest = 0x1.fffffffffffffp62; /* double below 2^63 */
+  int64_t exact;
+  bool is_exact = exact_int(value->text, &exact);
+  double number = is_exact && value->number > largest ? largest : value->number;
+  BOLTZ_TRY(check_range(field, number, -1));
+  *at = is_exact ? exact : (int64_t)number;
+  return BOLTZ_OK;
+}
+
 static enum boltz_status set_seed(const struct boltz_field *field, const struct boltz_value *value,
                                   uint64_t *seed) {
   char pointer[128];
@@ -211,9 +234,7 @@ enum boltz_status boltz_field_set(const struct boltz_field *field, void *setting
       *(double *)at = value->number;
       return BOLTZ_OK;
     case BOLTZ_FIELD_INT:
-      BOLTZ_TRY(check_range(field, value->number, -1));
-      *(int64_t *)at = (int64_t)value->number;
-      return BOLTZ_OK;
+      return set_int(field, value, at);
     case BOLTZ_FIELD_SEED:
       return set_seed(field, value, at);
     case BOLTZ_FIELD_BOOL:

@@ -142,6 +142,11 @@ static void rows_do_not_depend_on_how_they_are_cut(void) {
     }
     answer_free(&part);
   }
+  struct answer edge =
+      call(&server, "POST", WELL "/sample", "{\"n\":1,\"first\":9223372036854775807,\"seed\":7}");
+  CHECK_INT(edge.status, 200);
+  CHECK(strstr(edge.body, "\"first\":9223372036854775807,"));
+  answer_free(&edge);
   struct daemon single;
   daemon_directory(&single);
   CHECK(daemon_start(&single, 1, NULL));
