@@ -5,6 +5,11 @@ AR ?= ar
 BUILD ?= build
 OPT ?= -O3
 SANITIZE ?=
+# V=1 shows the commands
+V ?= 0
+# all cores, unless -j says otherwise
+PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+Q := $(if $(filter 1,$(V)),,@)
 
 WARN = -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wundef -Wno-missing-field-initializers
 CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE
@@ -30,60 +35,66 @@ tests: $(TESTS) $(HTTP_TESTS) $(SLOW_TESTS)
 
 # Every test; nothing is installed.
 check: all tests
-	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS) $(SLOW_TESTS)
+	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS) $(SLOW_TESTS)
 
 # What the sanitizers run: all but the long trainings; for threads, the tests in which they meet.
 check-memory: all tests
-	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS)
+	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS)
 
 check-threads: all tests
-	BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
+	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
 
 # The commands of the README: they install what is missing first.
 run:
 	@sh etc/setup.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@BOLTZD=$(BUILD)/boltzd sh etc/run.sh
 
 test:
 	@sh etc/setup.sh test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory $(PARALLEL) check
 
 test-long:
 	@sh etc/setup.sh test
-	@$(MAKE) --no-print-directory all $(BUILD)/tests/http/long
-	BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/long
+	@$(MAKE) --no-print-directory $(PARALLEL) all $(BUILD)/tests/http/long
+	@BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/long
 
 demo:
 	@sh etc/setup.sh test
-	@$(MAKE) --no-print-directory all $(BUILD)/tests/http/demo
+	@$(MAKE) --no-print-directory $(PARALLEL) all $(BUILD)/tests/http/demo
 	@BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/demo
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CXX   $<"
+	$(Q)$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libboltz.a: $(CORE_OBJ)
+	@echo "  AR    $@"
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/boltzd: $(SERVER_OBJ) $(BUILD)/libboltz.a
-	$(CC) $(ALL_LDFLAGS) $^ $(SERVER_LIBS) -o $@
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(SERVER_LIBS) -o $@
 
 # An independent matrix product to compare with.
 $(BUILD)/tests/test_kernel: TEST_LIBS = -lopenblas
 
 $(TESTS): $(BUILD)/tests/%: tests/%.c tests/check.h $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(TEST_LIBS) $(SERVER_LIBS) -o $@
+	@echo "  TEST  $@"
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(TEST_LIBS) $(SERVER_LIBS) -o $@
 
 $(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
+	@echo "  TEST  $@"
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
 
 clean:
 	rm -rf $(BUILD)

@@ -121,6 +121,16 @@ static void the_run_script_says_how_to_talk_to_it(void) {
   CHECK(system(command) == 0);
 }
 
+/* etc/boltzd.conf shows every setting with its default, and is read. */
+static void the_configuration_file_shows_the_defaults(void) {
+  char command[900];
+  snprintf(command, sizeof command,
+           "sed -n 's/^#\\([a-z-]* = \\)/\\1/p' etc/boltzd.conf > %s/conf && "
+           "${BOLTZD:-build/boltzd} --config %s/conf --show-config | cmp - %s/conf",
+           server.data, server.data, server.data);
+  CHECK(system(command) == 0);
+}
+
 int main(int argc, char **argv) {
   daemon_directory(&server);
   if (!daemon_start(&server, 2, NULL)) {
@@ -130,6 +140,7 @@ int main(int argc, char **argv) {
   RUN(every_command_of_the_readme_works);
   RUN(the_default_job_trains_well);
   RUN(the_run_script_says_how_to_talk_to_it);
+  RUN(the_configuration_file_shows_the_defaults);
   daemon_end(&server);
   return check_report();
 }

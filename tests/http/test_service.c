@@ -1,4 +1,6 @@
 /* test_service.c - what a client may rely on, on a fresh data directory with the example models. */
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/check.h"
@@ -437,6 +439,40 @@ static void a_signal_drains_and_exits_with_0(void) {
   daemon_end(&fresh);
 }
 
+static int healthcheck_of(const char *listen) {
+  char command[512];
+  const char *binary = getenv("BOLTZD") ? getenv("BOLTZD") : "build/boltzd";
+  snprintf(command, sizeof command, "BOLTZD_LISTEN=%s %s --healthcheck >/dev/null", listen, binary);
+  return system(command);
+}
+
+static void the_health_check_of_the_binary_tells_ready_from_gone(void) {
+  CHECK_INT(healthcheck_of(server.address), 0);
+  CHECK(healthcheck_of("127.0.0.1:1") != 0);
+}
+
+/* What a service manager hears (sd_notify). */
+static void the_service_manager_hears_of_start_and_stop(void) {
+  struct daemon fresh;
+  daemon_directory(&fresh);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%.90s/notify", fresh.data);
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+  setenv("NOTIFY_SOCKET", address.sun_path, 1);
+  CHECK(daemon_start(&fresh, 1, NULL));
+  unsetenv("NOTIFY_SOCKET");
+  CHECK_INT(daemon_stop(&fresh), 0);
+  char said[64] = "";
+  CHECK(recv(fd, said, sizeof said - 1, MSG_DONTWAIT) > 0);
+  CHECK(strncmp(said, "READY=1", 7) == 0);
+  memset(said, 0, sizeof said);
+  CHECK(recv(fd, said, sizeof said - 1, MSG_DONTWAIT) > 0);
+  CHECK(strncmp(said, "STOPPING=1", 10) == 0);
+  close(fd);
+  daemon_end(&fresh);
+}
+
 static void a_second_daemon_on_the_same_data_is_refused(void) {
   struct daemon second = server;
   CHECK(!daemon_start(&second, 1, NULL));
@@ -467,6 +503,8 @@ int main(int argc, char **argv) {
   RUN(head_options_and_request_ids_work);
   RUN(metrics_openapi_and_the_page_are_served);
   RUN(a_signal_drains_and_exits_with_0);
+  RUN(the_health_check_of_the_binary_tells_ready_from_gone);
+  RUN(the_service_manager_hears_of_start_and_stop);
   RUN(a_second_daemon_on_the_same_data_is_refused);
   daemon_end(&server);
   return check_report();
