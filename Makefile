@@ -8,7 +8,7 @@ SANITIZE ?=
 # V=1 shows the commands
 V ?= 0
 # all cores, unless -j says otherwise
-PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 Q := $(if $(filter 1,$(V)),,@)
 
 WARN = -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wundef -Wno-missing-field-initializers

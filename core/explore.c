@@ -83,13 +83,17 @@ static int choose_rungs(int dim, double hot) {
   return rungs < 2 ? 2 : rungs > RUNGS_MAX ? RUNGS_MAX : (int)rungs;
 }
 
+int boltz_explore_rungs(int dim, const struct boltz_explore_options *options) {
+  return options->rungs ? options->rungs : choose_rungs(dim, options->hot ? options->hot : HOT);
+}
+
 static enum boltz_status fill_options(struct boltz_explore_options *o, int dim) {
   if (o->walkers == 0) o->walkers = WALKERS;
   if (o->hot == 0) o->hot = HOT;
   if (o->stride == 0) o->stride = 1;
   if (!(o->hot >= 1 && o->hot <= HOT_MAX))
     return boltz_fail(BOLTZ_OUT_OF_RANGE, "hot = %g is not in [1, %g]", o->hot, HOT_MAX);
-  if (o->rungs == 0) o->rungs = choose_rungs(dim, o->hot);
+  o->rungs = boltz_explore_rungs(dim, o);
   if (o->rungs < 1 || o->rungs > RUNGS_MAX)
     return boltz_fail(BOLTZ_OUT_OF_RANGE, "rungs = %d is not in [1, %d]", o->rungs, RUNGS_MAX);
   if (o->walkers > WALKERS_MAX)

@@ -77,6 +77,12 @@ static bool parse_npy(struct exchange *exchange) {
   return true;
 }
 
+/* Bytes must be called so; a safetensors file does not begin with a brace. */
+static bool wants_json(const struct exchange *exchange, const char *type) {
+  bool bytes = type && strncasecmp(type, "application/octet-stream", 24) == 0;
+  return !bytes && exchange->request.nbytes > 0 && exchange->body[0] == '{';
+}
+
 bool exchange_body(struct exchange *exchange) {
   struct request *request = &exchange->request;
   const char *type = exchange_header(exchange, "Content-Type");
@@ -86,7 +92,7 @@ bool exchange_body(struct exchange *exchange) {
     case BODY_BYTES:
       return true;
     case BODY_BYTES_OR_JSON:
-      return type && strncasecmp(type, "application/json", 16) == 0 ? parse_json(exchange) : true;
+      return wants_json(exchange, type) ? parse_json(exchange) : true;
     case BODY_ARRAY:
       if (exchange->npy) return parse_npy(exchange);
       return parse_json(exchange);

@@ -376,6 +376,7 @@ enum boltz_status http_open(struct server *server, struct http **out) {
       MHD_OPTION_NOTIFY_CONNECTION, watch_connection, http, MHD_OPTION_UNESCAPE_CALLBACK,
       leave_escaped, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
   if (http->daemon) return BOLTZ_OK;
+  server->http = *out = NULL;
   watch_close(http);
   close(http->listen_fd);
   free(http);

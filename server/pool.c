@@ -45,7 +45,6 @@ static struct task *pop(struct queue *queue) {
 static struct task *choose(struct pool *pool) {
   struct queue *interactive = &pool->queues[POOL_INTERACTIVE];
   struct queue *background = &pool->queues[POOL_BACKGROUND];
-  if (pool->closing) return NULL;
   if (!background->first) return interactive->first ? pop(interactive) : NULL;
   if (!interactive->first) return pop(background);
   /* Both wait: every slice earns the background its share, a whole one is its turn. */
@@ -68,6 +67,7 @@ static void *work(void *argument) {
     enum pool_class class_ = task->class_;
     pthread_mutex_unlock(&pool->mutex);
     struct boltz_mark mark = boltz_arena_mark(member->worker.scratch);
+    boltz_arena_exhausted(member->worker.scratch); /* what the slice before ran into is past */
     enum task_next next = task->run(task, &member->worker);
     boltz_arena_release(member->worker.scratch, mark);
     pthread_mutex_lock(&pool->mutex);

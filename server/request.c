@@ -130,6 +130,10 @@ static bool check_query(struct exchange *exchange) {
   struct request *request = &exchange->request;
   const char *const *known = request->route->query;
   if (exchange->npy && request->route->body == BODY_ARRAY) return true;
+  /* beside a JSON body the other members are in it, but for a dataset's model */
+  static const char *const beside_json[] = {"model", NULL};
+  if (request->route->body == BODY_ARRAY)
+    known = strcmp(request->route->method, "PUT") == 0 ? beside_json : NULL;
   for (const struct header *parameter = exchange->query; parameter; parameter = parameter->next) {
     const char *const *name = known;
     while (name && *name && strcmp(*name, parameter->name) != 0) name++;

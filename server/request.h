@@ -79,7 +79,6 @@ struct request {
 
   atomic_bool cancelled; /* the client has gone, or the deadline has passed: stop computing */
   int64_t deadline_ms;   /* monotonic */
-  void *http;            /* http.c's own */
 };
 
 /** A query parameter of this request, percent-decoded; NULL when absent. */
@@ -141,7 +140,6 @@ struct stream {
   ssize_t (*read)(struct stream *stream, char *buffer, size_t max);
   void (*close)(struct stream *stream);
   struct request *request; /* set by reply_stream */
-  void *http;              /* http.c's own */
 };
 void reply_stream(struct request *request, int status, const char *content_type,
                   struct stream *stream);

@@ -1,6 +1,7 @@
 /* arena.c - memory that lives and dies together: a list of chunks, each filled from its start. */
 #include "boltz/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct chunk {
 struct boltz_arena {
   struct chunk *first, *current;
   size_t limit, held;
+  bool exhausted;
 };
 
 _Static_assert(sizeof(struct chunk) <= 64, "a chunk's header fills one unit of alignment");
@@ -47,6 +49,7 @@ static struct chunk *new_chunk(struct boltz_arena *arena, size_t need) {
   size_t left = arena->limit ? arena->limit - arena->held : SIZE_MAX;
   if (size > left) size = left / ALIGNMENT * ALIGNMENT; /* all that is left, in one chunk */
   if (size < need) {
+    arena->exhausted = true;
     boltz_fail(BOLTZ_NO_MEMORY, "%zu bytes more than the %zu in use are over the limit of %zu",
                need, arena->held, arena->limit);
     return NULL;
@@ -55,6 +58,7 @@ static struct chunk *new_chunk(struct boltz_arena *arena, size_t need) {
                             ? NULL
                             : aligned_alloc(ALIGNMENT, ALIGNMENT + size / ALIGNMENT * ALIGNMENT);
   if (!chunk) {
+    arena->exhausted = true;
     boltz_fail(BOLTZ_NO_MEMORY, "the system has no %zu bytes left", size);
     return NULL;
   }
@@ -118,6 +122,12 @@ struct boltz_mark boltz_arena_mark(struct boltz_arena *arena) {
 void boltz_arena_release(struct boltz_arena *arena, struct boltz_mark mark) {
   arena->current = mark.chunk ? mark.chunk : arena->first;
   if (arena->current) arena->current->used = mark.used;
+}
+
+bool boltz_arena_exhausted(struct boltz_arena *arena) {
+  bool exhausted = arena->exhausted;
+  arena->exhausted = false;
+  return exhausted;
 }
 
 size_t boltz_arena_size(const struct boltz_arena *arena) {

@@ -2,6 +2,7 @@
 #ifndef BOLTZ_ARENA_H
 #define BOLTZ_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct boltz_arena;
@@ -34,6 +35,10 @@ struct boltz_mark {
 /** Scratch taken after a mark is given back by its release; chunks are kept for the next use. */
 struct boltz_mark boltz_arena_mark(struct boltz_arena *arena);
 void boltz_arena_release(struct boltz_arena *arena, struct boltz_mark mark);
+
+/** Has it refused anything since this was last asked? Arithmetic that returns nothing shows
+ * exhausted scratch as non-finite numbers: who must not take them for results asks here. */
+bool boltz_arena_exhausted(struct boltz_arena *arena);
 
 /** Bytes the arena holds from the system. */
 size_t boltz_arena_size(const struct boltz_arena *arena);

@@ -51,6 +51,9 @@ struct boltz_explore_options {
   double hot;                      /* highest temperature over the energy's own; 0: 32 */
   uint64_t burn_in, steps, stride; /* sweeps; every stride-th after burn-in is kept */
 };
+/** How many temperatures the options come to in `dim` coordinates. */
+int boltz_explore_rungs(int dim, const struct boltz_explore_options *options);
+
 enum boltz_status boltz_explore_new(const struct boltz_energy *energy,
                                     const struct boltz_explore_options *options,
                                     struct boltz_arena *arena, struct boltz_explore **explore);

@@ -31,8 +31,8 @@ enum boltz_status boltz_checkpoint_read(const void *bytes, size_t size, struct b
                                         struct boltz_checkpoint *checkpoint);
 
 /**
- * Draw a few rows: they must have a density, lie in the energy's domain, and come back from their
- * latents. A version passes before it is published. Errors: BAD_CHECKPOINT, NO_MEMORY.
+ * Draw a few rows: they must have a density and come back from their latents. A version passes
+ * before it is published. Errors: BAD_CHECKPOINT, NO_MEMORY.
  */
 enum boltz_status boltz_checkpoint_self_test(const struct boltz_checkpoint *checkpoint,
                                              struct boltz_arena *scratch);

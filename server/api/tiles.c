@@ -47,11 +47,12 @@ static void free_texts(struct tiles *tiles) {
 static void give_up(struct tiles *tiles) {
   struct request *request = tiles->request;
   bool starved = atomic_load(&tiles->starved);
+  size_t rows = tiles->n;
   free_texts(tiles);
   if (tiles->release) tiles->release(tiles);
   if (starved)
-    reply_status(request, boltz_fail(BOLTZ_NO_MEMORY, "memory for %zu rows is exhausted", tiles->n),
-                 "");
+    reply_problem(request, 503, "QUEUE_FULL", NULL,
+                  "memory for %zu rows is exhausted: try again, or ask for fewer at a time", rows);
   else
     reply_problem(request, 503, "DEADLINE", NULL,
                   "the request took longer than request_deadline_ms = %lld allows",
@@ -67,7 +68,8 @@ static bool next_tile(struct round *round, int index, struct worker *worker) {
   if (tile >= tiles->count) return false;
   size_t first = tile * tiles->rows;
   size_t n = tiles->n - first < tiles->rows ? tiles->n - first : tiles->rows;
-  if (!tiles->each(tiles, tile, first, n, worker)) atomic_store(&tiles->starved, true);
+  if (!tiles->each(tiles, tile, first, n, worker) || boltz_arena_exhausted(worker->scratch))
+    atomic_store(&tiles->starved, true);
   return tile + 1 < tiles->count;
 }
 

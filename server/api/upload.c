@@ -56,7 +56,12 @@ static void add_version(void *argument) {
   struct registry *registry = request->server->registry;
   const char *name = request->parameters[0];
   int64_t number = 0;
-  enum registry_outcome outcome = registry_add_version(registry, name, &upload->draft, &number);
+  /* The file was checked against this model, which may have been removed and another be there. */
+  struct model *now = registry_model(registry, name);
+  enum registry_outcome outcome =
+      now == upload->model ? registry_add_version(registry, name, &upload->draft, &number)
+                           : REGISTRY_NOT_FOUND;
+  model_release(now);
   release(upload);
   if (outcome != REGISTRY_CREATED && outcome != REGISTRY_SAME) {
     api_refused(request, outcome, "MODEL_NOT_FOUND", "model of that name any more");

@@ -3,6 +3,7 @@
  * The work is a chain of rounds (round.h): data, then for every step shards, reduce, update; now
  * and then validation and a resume file; at the end the final measurement and the checkpoint. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,12 +75,22 @@ static int side_by_side(const struct work *work) {
   return pieces < BOLTZ_TRAIN_SHARDS ? (int)pieces : BOLTZ_TRAIN_SHARDS;
 }
 
+/* Share k takes every side_by_side-th piece of the weights, one a slice. */
+static bool next_piece(struct work *work, int index,
+                       void (*run)(struct boltz_train *train, size_t piece)) {
+  run(work->train, work->cursor[index]);
+  work->cursor[index] += (size_t)side_by_side(work);
+  return work->cursor[index] < boltz_train_pieces(work->train);
+}
+
+static void start_pieces(struct work *work, round_piece piece, round_after after) {
+  for (int k = 0; k < side_by_side(work); k++) work->cursor[k] = (size_t)k;
+  round_start(&work->round, side_by_side(work), piece, after);
+}
+
 static bool update_piece(struct round *round, int index, struct worker *worker) {
   (void)worker;
-  struct work *work = work_of(round);
-  size_t pieces = boltz_train_pieces(work->train), step = (size_t)side_by_side(work);
-  for (size_t p = (size_t)index; p < pieces; p += step) boltz_train_update(work->train, p);
-  return false;
+  return next_piece(work_of(round), index, boltz_train_update);
 }
 
 static void updated(struct round *round, struct worker *worker) {
@@ -89,28 +100,30 @@ static void updated(struct round *round, struct worker *worker) {
 
 static bool reduce_piece(struct round *round, int index, struct worker *worker) {
   (void)worker;
-  struct work *work = work_of(round);
-  size_t pieces = boltz_train_pieces(work->train), step = (size_t)side_by_side(work);
-  for (size_t p = (size_t)index; p < pieces; p += step) boltz_train_reduce(work->train, p);
-  return false;
+  return next_piece(work_of(round), index, boltz_train_reduce);
 }
 
 static void reduced(struct round *round, struct worker *worker) {
   (void)worker;
-  struct work *work = work_of(round);
-  round_start(round, side_by_side(work), update_piece, updated);
+  start_pieces(work_of(round), update_piece, updated);
 }
 
 static bool shard_piece(struct round *round, int index, struct worker *worker) {
-  return boltz_train_shard(work_of(round)->train, index, worker->scratch);
+  struct work *work = work_of(round);
+  return job_stopping(work->job) == JOB_GO_ON &&
+         boltz_train_shard(work->train, index, worker->scratch);
 }
 
 static void sharded(struct round *round, struct worker *worker) {
   (void)worker;
   struct work *work = work_of(round);
   size_t pieces = boltz_train_pieces(work->train);
+  if (job_stopping(work->job) != JOB_GO_ON) { /* the step was not made: it is begun anew */
+    train_rest(work);
+    return;
+  }
   if (pieces > PIECES_IN_PLACE) {
-    round_start(round, side_by_side(work), reduce_piece, reduced);
+    start_pieces(work, reduce_piece, reduced);
     return;
   }
   for (size_t p = 0; p < pieces; p++) boltz_train_reduce(work->train, p);
@@ -129,25 +142,28 @@ static void next_step(struct work *work) {
 
 /* ---- the beginning: data ---- */
 
-/* Initial weights from rows all over the data. */
-static enum boltz_status fit_weights(struct work *work, struct boltz_arena *scratch) {
-  struct boltz_batch rows;
+/* Rows from all over the data, for what needs no more of them. */
+static enum boltz_status some_rows(struct work *work, struct boltz_arena *scratch,
+                                   struct boltz_batch *rows) {
   size_t n = work->data.n < FIT_ROWS ? work->data.n : FIT_ROWS, stride = work->data.n / n;
-  BOLTZ_TRY(boltz_batch_new(scratch, n, work->flow.dim, &rows));
-  for (size_t i = 0; i < n; i++) boltz_batch_copy(&rows, i, &work->data, i * stride, 1);
-  return boltz_flow_fit(&work->flow, &rows, &work->weights, scratch);
+  BOLTZ_TRY(boltz_batch_new(scratch, n, work->flow.dim, rows));
+  for (size_t i = 0; i < n; i++) boltz_batch_copy(rows, i, &work->data, i * stride, 1);
+  return BOLTZ_OK;
 }
 
 static enum boltz_status make_train(struct work *work, struct boltz_arena *scratch) {
   const struct boltz_energy *energy = &work->job->model->energy;
   const struct train_spec *spec = work->spec;
+  struct boltz_batch rows;
+  BOLTZ_TRY(some_rows(work, scratch, &rows));
   struct boltz_train_options options = {
       .seed = spec->seed,
       .nstages = spec->nstages,
       .stages = spec->stages,
       .data = &work->data,
-      .energy_high = boltz_plan_energy_high(energy, &work->data, scratch)};
-  if (!work->resume_moments && !spec->from_version) BOLTZ_TRY(fit_weights(work, scratch));
+      .energy_high = boltz_plan_energy_high(energy, &rows, scratch)};
+  if (!work->resume_moments && !spec->from_version)
+    BOLTZ_TRY(boltz_flow_fit(&work->flow, &rows, &work->weights, scratch));
   BOLTZ_TRY(
       boltz_train_new(&work->flow, energy, &work->weights, &options, work->arena, &work->train));
   if (work->resume_moments)
@@ -155,10 +171,27 @@ static enum boltz_status make_train(struct work *work, struct boltz_arena *scrat
   return BOLTZ_OK;
 }
 
+static enum boltz_status open_explore(struct work *work) {
+  const struct train_data *data = &work->spec->data;
+  const struct boltz_energy *energy = &work->job->model->energy;
+  struct boltz_explore_options options = train_explore_options(work->spec);
+  int rungs = boltz_explore_rungs(energy->dim, &options);
+  /* two steps a sweep; 64 000 moved coordinates are a few milliseconds */
+  double moves = 2.0 * (double)data->walkers * rungs * energy->dim;
+  work->sweeps = moves < 64000 ? (int)(64000 / moves) : 1;
+  enum boltz_status status = boltz_explore_new(energy, &options, work->arena, &work->explore);
+  if (status != BOLTZ_OK) snprintf(work->why, sizeof work->why, "%s", boltz_error());
+  return status;
+}
+
 static bool explore_piece(struct round *round, int index, struct worker *worker) {
   (void)index;
   struct work *work = work_of(round);
-  if (!work->explore || job_stopping(work->job) != JOB_GO_ON) return false;
+  if (work->spec->data.dataset || job_stopping(work->job) != JOB_GO_ON) return false;
+  if (!work->explore) { /* finding places to start is work, too */
+    work->failed = open_explore(work);
+    return work->failed == BOLTZ_OK;
+  }
   for (int k = 0; k < work->sweeps; k++)
     if (!boltz_explore_step(work->explore, worker->scratch)) return false;
   return true;
@@ -168,6 +201,10 @@ static void explored(struct round *round, struct worker *worker) {
   struct work *work = work_of(round);
   if (job_stopping(work->job) != JOB_GO_ON) {
     train_rest(work);
+    return;
+  }
+  if (work->failed != BOLTZ_OK) {
+    job_failed(work->job, boltz_status_name(work->failed), "%s", work->why);
     return;
   }
   if (work->explore) {
@@ -185,19 +222,7 @@ static void explored(struct round *round, struct worker *worker) {
 static enum boltz_status open_data(struct work *work) {
   const struct train_data *data = &work->spec->data;
   const struct boltz_energy *energy = &work->job->model->energy;
-  if (!data->dataset) {
-    struct boltz_explore_options options = {.seed = work->spec->seed,
-                                            .walkers = (size_t)data->walkers,
-                                            .rungs = (int)data->rungs,
-                                            .hot = data->hot,
-                                            .burn_in = (uint64_t)data->burn_in,
-                                            .steps = (uint64_t)data->steps,
-                                            .stride = (uint64_t)data->stride};
-    /* 64 000 moved coordinates are a few milliseconds */
-    double moves = (double)data->walkers * (data->rungs ? (double)data->rungs : 8) * energy->dim;
-    work->sweeps = moves < 64000 ? (int)(64000 / moves) : 1;
-    return boltz_explore_new(energy, &options, work->arena, &work->explore);
-  }
+  if (!data->dataset) return BOLTZ_OK;
   double *rows = NULL;
   size_t n = 0;
   int dim = 0;
@@ -210,6 +235,11 @@ static enum boltz_status open_data(struct work *work) {
     status = boltz_batch_new(work->arena, n, dim, &work->data);
   if (status == BOLTZ_OK) {
     boltz_batch_from_rows(&work->data, rows);
+    for (size_t i = 0; i < n && status == BOLTZ_OK; i++)
+      if (!boltz_energy_inside(energy, &work->data, i))
+        status =
+            boltz_fail(BOLTZ_OUT_OF_DOMAIN, "row %zu of dataset %s is outside the domain of %s", i,
+                       data->dataset, work->job->model_name);
     boltz_energy_wrap(energy, &work->data);
   }
   free(rows);

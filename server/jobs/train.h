@@ -29,6 +29,9 @@ extern const struct boltz_field train_fields[];
 enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bool restart,
                               const char **reason);
 
+/** The data's run of replica exchange. */
+struct boltz_explore_options train_explore_options(const struct train_spec *spec);
+
 int64_t train_total_steps(const struct job *job);
 
 #endif

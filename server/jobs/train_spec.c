@@ -8,6 +8,9 @@
 #define DATA(member) offsetof(struct train_data, member)
 
 #define STAGES_MAX 64
+#define WEIGHTS_MAX ((size_t)1 << 25) /* some 14 times as many floats in memory while it trains */
+#define NUMBERS_MAX 134217728.0       /* of the data: 1 GiB */
+#define MOVED_MAX 1048576.0           /* coordinates of all walkers on all rungs */
 
 static const char *const precisions[] = {"auto", "fp32", NULL};
 
@@ -147,9 +150,7 @@ static enum boltz_status parse_flow(struct job *job, const struct boltz_json *no
   if (!node) return boltz_plan_flow(energy, job->arena, &spec->flow);
   BOLTZ_TRY(
       boltz_fail_under(boltz_flow_spec_parse(node, energy->dim, job->arena, &spec->flow), "/flow"));
-  BOLTZ_TRY(boltz_fail_under(boltz_flow_spec_complete(&spec->flow, energy, job->arena), "/flow"));
-  struct boltz_flow flow;
-  return boltz_fail_under(boltz_flow_new(&spec->flow, energy->dim, job->arena, &flow), "/flow");
+  return boltz_fail_under(boltz_flow_spec_complete(&spec->flow, energy, job->arena), "/flow");
 }
 
 static enum boltz_status parse_data(struct job *job, const struct boltz_json *node, bool restart,
@@ -184,12 +185,20 @@ static enum boltz_status parse_data(struct job *job, const struct boltz_json *no
   return BOLTZ_OK;
 }
 
+static bool is_given(const struct boltz_json *object, const char *name) {
+  const struct boltz_json *member = boltz_json_member(object, name);
+  return member && member->type != BOLTZ_JSON_NULL;
+}
+
 static enum boltz_status parse_stage(const struct boltz_json *node, struct boltz_arena *arena,
                                      struct boltz_stage *stage) {
   BOLTZ_TRY(boltz_json_fields(node, boltz_stage_fields, NULL, stage, arena));
-  if (!boltz_json_member(node, "ml") && !boltz_json_member(node, "kl")) stage->ml = stage->kl = 1;
+  if (!is_given(node, "ml") && !is_given(node, "kl")) stage->ml = stage->kl = 1;
   if (stage->ml == 0 && stage->kl == 0)
     return boltz_fail(BOLTZ_OUT_OF_RANGE, "ml and kl are both 0: one of them must be positive");
+  if (stage->warm_up > stage->steps)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/warm_up", "warm_up = %lld is over steps = %lld",
+                         (long long)stage->warm_up, (long long)stage->steps);
   return BOLTZ_OK;
 }
 
@@ -239,6 +248,31 @@ static enum boltz_status print_spec(struct job *job, const struct train_spec *sp
   return job->spec_json ? BOLTZ_OK : boltz_fail(BOLTZ_NO_MEMORY, "no memory for the job's spec");
 }
 
+/* What the job will hold in memory is bounded here, before anything is queued. */
+static enum boltz_status check_sizes(struct job *job, const struct train_spec *spec) {
+  int dim = job->model->energy.dim;
+  struct boltz_flow flow;
+  BOLTZ_TRY(boltz_fail_under(boltz_flow_new(&spec->flow, dim, job->arena, &flow), "/flow"));
+  if (flow.nw < 1 || flow.nw > WEIGHTS_MAX)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/flow",
+                         "the flow has %zu weights, which is not in [1, %zu]", flow.nw,
+                         (size_t)WEIGHTS_MAX);
+  if (spec->data.dataset) return BOLTZ_OK;
+  struct boltz_explore_options options = train_explore_options(spec);
+  double kept = (double)options.walkers * (double)(options.steps / options.stride) * dim;
+  double moved = (double)options.walkers * boltz_explore_rungs(dim, &options) * dim;
+  if (kept > NUMBERS_MAX)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/steps",
+                         "walkers × steps/stride × dim = %.0f numbers are over %.0f: take a larger "
+                         "stride",
+                         kept, NUMBERS_MAX);
+  if (moved > MOVED_MAX)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/walkers",
+                         "walkers × rungs × dim = %.0f coordinates at work are over %.0f", moved,
+                         MOVED_MAX);
+  return BOLTZ_OK;
+}
+
 enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bool restart,
                               const char **reason) {
   struct train_spec *spec = BOLTZ_NEW(job->arena, struct train_spec);
@@ -247,10 +281,22 @@ enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bo
   BOLTZ_TRY(parse_flow(job, boltz_json_member(body, "flow"), restart, spec, reason));
   BOLTZ_TRY(parse_data(job, boltz_json_member(body, "data"), restart, &spec->data, reason));
   BOLTZ_TRY(parse_stages(job, boltz_json_member(body, "stages"), spec));
+  BOLTZ_TRY(check_sizes(job, spec));
   job->seed = spec->seed;
   job->dataset = spec->data.dataset;
   job->spec = spec;
   return print_spec(job, spec);
+}
+
+struct boltz_explore_options train_explore_options(const struct train_spec *spec) {
+  const struct train_data *data = &spec->data;
+  return (struct boltz_explore_options){.seed = spec->seed,
+                                        .walkers = (size_t)data->walkers,
+                                        .rungs = (int)data->rungs,
+                                        .hot = data->hot,
+                                        .burn_in = (uint64_t)data->burn_in,
+                                        .steps = (uint64_t)data->steps,
+                                        .stride = (uint64_t)data->stride};
 }
 
 int64_t train_total_steps(const struct job *job) {

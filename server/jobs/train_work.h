@@ -36,6 +36,8 @@ struct work {
   double ess_fraction;               /* of the latest validation; NaN before the first */
   struct boltz_weight_summary final; /* of the last measurement of samples */
   double pareto_k, ess_fraction_data;
+  enum boltz_status failed; /* of the exploration, and why */
+  char why[256];
   int sweeps;       /* of replica exchange in one slice */
   char *checkpoint; /* the finished file */
   size_t checkpoint_size;
