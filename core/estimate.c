@@ -21,62 +21,156 @@ static enum boltz_status check_spec(const struct boltz_estimate_spec *spec) {
   return BOLTZ_OK;
 }
 
-/* A copy of `count` objects in the arena; NULL when it is exhausted, never for a count of 0. */
-static void *copy(struct boltz_arena *arena, const void *source, int count, size_t size) {
-  void *target = boltz_arena_scratch(arena, count > 0 ? (size_t)count : 1, size);
-  if (target && count > 0) memcpy(target, source, (size_t)count * size);
-  return target;
+/* ---- layout ---- */
+
+/* Pieces of one block of memory, or only their sizes where there is none (base NULL). */
+struct carving {
+  char *base;
+  size_t used; /* SIZE_MAX: it does not fit in any memory */
+};
+
+static void *carve(struct carving *carving, size_t count, size_t size) {
+  const size_t at = carving->used;
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes) || __builtin_add_overflow(bytes, 63, &bytes) ||
+      __builtin_add_overflow(at, bytes / 64 * 64, &carving->used)) {
+    carving->used = SIZE_MAX;
+    return NULL;
+  }
+  return carving->base ? carving->base + at : NULL;
 }
 
-static enum boltz_status copy_spec(const struct boltz_estimate_spec *spec,
-                                   struct boltz_arena *arena, struct boltz_estimate_spec *own) {
-  *own = *spec;
-  own->averages = copy(arena, spec->averages, spec->naverages, sizeof *spec->averages);
-  own->differences = copy(arena, spec->differences, spec->ndifferences, sizeof *spec->differences);
-  own->profiles = copy(arena, spec->profiles, spec->nprofiles, sizeof *spec->profiles);
-  return own->averages && own->differences && own->profiles ? BOLTZ_OK : BOLTZ_NO_MEMORY;
+static double *carve_doubles(struct carving *carving, size_t rows, size_t columns) {
+  size_t bytes;
+  if (__builtin_mul_overflow(columns, sizeof(double), &bytes)) bytes = SIZE_MAX;
+  return carve(carving, rows, bytes);
 }
 
 /* How wide a row is; false when the sum of the widths overflows. */
-static bool lay_out(struct boltz_estimator *e) {
+static bool measure_row(struct boltz_estimator *e) {
   size_t bins = 0, width;
   for (int p = 0; p < e->spec.nprofiles; p++)
     if (__builtin_add_overflow(bins, (size_t)e->spec.profiles[p].bins, &bins)) return false;
   e->bins = bins;
-  e->nsquare = 1 + bins;
-  if (__builtin_add_overflow(linear_bins(e), bins, &e->nlinear) ||
+  if (__builtin_add_overflow(bins, 1, &e->nsquare) ||
+      __builtin_add_overflow(linear_bins(e), bins, &e->nlinear) ||
       __builtin_add_overflow(e->nlinear, e->nsquare, &width) ||
       __builtin_add_overflow(width, 1 + 7, &width))
     return false;
   e->width = width / 8 * 8;
-  return !__builtin_mul_overflow(e->width, sizeof(double), &width);
+  return true;
+}
+
+/* A piece of about 4 ms, at 1 … 2 ns a sum: the rows of many bins come from main memory. */
+static const size_t piece_sums = (size_t)1 << 21;
+
+/* A replicate of few sums is still drawn, and its residuals have divisions. */
+static size_t replicate_cost(const struct boltz_estimator *e) {
+  return e->blocks * (e->nlinear + 8 * e->fold.nmeasured + 32);
+}
+
+static size_t at_least_1(size_t n) {
+  return n > 1 ? n : 1;
+}
+
+static void cut_pieces(struct boltz_estimator *e) {
+  struct fold *f = &e->fold;
+  f->span = at_least_1(piece_sums / e->blocks);
+  f->ntotals = (e->nlinear + e->nsquare - 1) / f->span + 1;
+  f->each = at_least_1(piece_sums / replicate_cost(e));
+  f->npieces = f->ntotals + (bootstrap_replicates - 1) / f->each + 1;
+}
+
+static void carve_fold(struct boltz_estimator *e, struct carving *c) {
+  struct fold *f = &e->fold;
+  f->nmeasured = 1 + (size_t)e->spec.naverages + (size_t)e->spec.ndifferences;
+  f->nvalue = f->nmeasured + e->bins;
+  cut_pieces(e);
+  f->done = carve(c, f->npieces, sizeof *f->done);
+  f->total = carve_doubles(c, 1, e->nlinear + e->nsquare);
+  f->again = carve_doubles(c, bootstrap_replicates, f->nvalue);
+  f->again_variance = carve_doubles(c, bootstrap_replicates, f->nmeasured);
+  f->value = carve_doubles(c, 1, f->nvalue);
+  f->variance = carve_doubles(c, 1, f->nmeasured);
+  f->count = carve_doubles(c, 1, f->nvalue);
+  f->sum = carve_doubles(c, 1, f->nvalue);
+  f->square = carve_doubles(c, 1, f->nvalue);
+  f->t = carve_doubles(c, f->nmeasured, bootstrap_replicates);
+}
+
+static void carve_tail(struct tail *tail, uint64_t n, struct carving *c) {
+  *tail = (struct tail){.limit = boltz_stats_tail_size(n) + 1};
+  tail->log_w = carve_doubles(c, 1, tail->limit);
+}
+
+/* Everything but the contents, the estimator itself at the start. */
+static void lay_out(struct boltz_estimator *e, const struct boltz_estimate_spec *spec,
+                    struct carving *c) {
+  *e = (struct boltz_estimator){.spec = *spec};
+  c->used = sizeof *e;
+  e->blocks = spec->n < most_blocks ? (size_t)spec->n : (size_t)most_blocks;
+  if (!measure_row(e)) {
+    c->used = SIZE_MAX;
+    return;
+  }
+  e->spec.averages = carve(c, (size_t)spec->naverages, sizeof *spec->averages);
+  e->spec.differences = carve(c, (size_t)spec->ndifferences, sizeof *spec->differences);
+  e->spec.profiles = carve(c, (size_t)spec->nprofiles, sizeof *spec->profiles);
+  e->rows = carve_doubles(c, e->blocks, e->width);
+  carve_fold(e, c);
+  /* Any lane may hold the whole tail, so merging them is exact. */
+  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) {
+    e->lanes[lane].block = (uint64_t)lane;
+    carve_tail(&e->lanes[lane].tail, spec->n, c);
+  }
+  carve_tail(&e->fold.tail, spec->n, c);
+}
+
+size_t boltz_estimator_size(const struct boltz_estimate_spec *spec) {
+  struct boltz_estimator e;
+  struct carving c = {0};
+  if (spec->n == 0) return sizeof e;
+  lay_out(&e, spec, &c);
+  /* The result, as finish makes it, */
+  carve(&c, (size_t)spec->naverages + 1, sizeof(struct boltz_measured));
+  carve(&c, (size_t)spec->ndifferences + 1, sizeof(struct boltz_measured));
+  carve(&c, (size_t)spec->nprofiles + 1, sizeof(struct boltz_profile));
+  for (int p = 0; p < spec->nprofiles; p++)
+    for (int column = 0; column < 4; column++) carve_doubles(&c, 1, (size_t)spec->profiles[p].bins);
+  /* and one piece's scratch. */
+  carve_doubles(&c, 1, e.blocks);
+  carve(&c, e.blocks, sizeof(uint32_t));
+  carve_doubles(&c, 1, e.nlinear);
+  return c.used;
+}
+
+static void copy(void *target, const void *source, int count, size_t size) {
+  if (count > 0) memcpy(target, source, (size_t)count * size);
 }
 
 enum boltz_status boltz_estimator_new(const struct boltz_estimate_spec *spec,
                                       struct boltz_arena *arena,
                                       struct boltz_estimator **estimator) {
   BOLTZ_TRY(check_spec(spec));
-  struct boltz_estimator *e = BOLTZ_NEW(arena, struct boltz_estimator);
-  if (!e) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(copy_spec(spec, arena, &e->spec));
-  e->blocks = spec->n < most_blocks ? (size_t)spec->n : (size_t)most_blocks;
-  if (!lay_out(e))
-    return boltz_fail(BOLTZ_NO_MEMORY, "an estimate of %zu bins does not fit in memory", e->bins);
-  e->rows = boltz_arena_alloc(arena, e->blocks, e->width * sizeof(double));
-  if (!e->rows) return BOLTZ_NO_MEMORY;
-  for (size_t b = 0; b < e->blocks; b++) block_row(e, b)[0] = -INFINITY;
-
-  /* Any lane may hold the whole tail, so merging them is exact. */
-  const size_t limit = boltz_stats_tail_size(spec->n) + 1;
-  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) {
-    double *log_w = boltz_arena_scratch(arena, limit, sizeof(double));
-    if (!log_w) return BOLTZ_NO_MEMORY;
-    e->lanes[lane].block = (uint64_t)lane;
-    e->lanes[lane].tail = (struct tail){.log_w = log_w, .limit = limit};
-  }
+  struct boltz_estimator sketch;
+  struct carving c = {0};
+  lay_out(&sketch, spec, &c);
+  if (c.used == SIZE_MAX)
+    return boltz_fail(BOLTZ_NO_MEMORY, "an estimate of %zu bins does not fit in memory",
+                      sketch.bins);
+  c.base = boltz_arena_scratch(arena, 1, c.used);
+  if (!c.base) return BOLTZ_NO_MEMORY;
+  struct boltz_estimator *e = (struct boltz_estimator *)c.base;
+  lay_out(e, spec, &c);
+  copy(e->spec.averages, spec->averages, spec->naverages, sizeof *spec->averages);
+  copy(e->spec.differences, spec->differences, spec->ndifferences, sizeof *spec->differences);
+  copy(e->spec.profiles, spec->profiles, spec->nprofiles, sizeof *spec->profiles);
+  memset(e->fold.done, 0, e->fold.npieces * sizeof *e->fold.done);
   *estimator = e;
   return BOLTZ_OK;
 }
+
+/* ---- samples ---- */
 
 bool boltz_estimator_next(struct boltz_estimator *e, int lane, size_t most, uint64_t *first,
                           size_t *n) {
@@ -163,6 +257,10 @@ void boltz_estimator_add(struct boltz_estimator *e, int lane, size_t n, const do
   struct lane *l = &e->lanes[lane];
   assert(n == 0 || (l->block < e->blocks && n <= block_size(e, l->block) - l->done));
   double *row = n > 0 ? block_row(e, l->block) : NULL;
+  if (n > 0 && l->done == 0) {
+    memset(row, 0, e->width * sizeof *row);
+    row[0] = -INFINITY;
+  }
   for (size_t i = 0; i < n; i++) {
     /* A weight of 0 is skipped altogether: its energy may be infinite, and 0·∞ poisons. */
     if (!isfinite(log_w[i])) {

@@ -5,6 +5,8 @@
 
 #include "boltz/stats.h"
 
+enum { bootstrap_replicates = 200 };
+
 /* The largest log weights so far: a heap with its smallest at the root. */
 struct tail {
   double *log_w; /* [limit] */
@@ -22,6 +24,26 @@ struct lane {
 };
 
 /*
+ * What the pieces leave, each in its own place, and what is summed up from it. The values that are
+ * resampled stand in one row: [0] log Z, averages, differences (these have an interval:
+ * `nmeasured`), then the free energy of every bin.
+ */
+struct fold {
+  size_t nmeasured, nvalue; /* nvalue = nmeasured + bins */
+  size_t span, ntotals;     /* sums of the total that a piece makes, pieces of that kind */
+  size_t each, npieces;     /* replicates that a piece makes, pieces in all */
+  bool *done;               /* [npieces] */
+  double *total;            /* [nlinear + nsquare] of the whole sample */
+  double *again;            /* [replicates, nvalue] what each replicate says */
+  double *again_variance;   /* [replicates, nmeasured] */
+
+  double *value, *variance;     /* [nvalue], [nmeasured] of the whole sample */
+  double *count, *sum, *square; /* [nvalue] of the replicates' deviations from `value` */
+  double *t;                    /* [nmeasured, replicates] studentised deviations */
+  struct tail tail;             /* of all lanes */
+};
+
+/*
  * One row of doubles a block, every sum over its samples shifted by the row's own largest log
  * weight (w = exp(log_w − shift)):
  *   [0]              shift
@@ -32,7 +54,8 @@ struct boltz_estimator {
   struct boltz_estimate_spec spec;
   size_t blocks, bins;            /* bins of all profiles together */
   size_t nlinear, nsquare, width; /* width of a row in doubles, whole cache lines */
-  double *rows;                   /* [blocks, width] */
+  double *rows;                   /* [blocks, width]; a row is zeroed by its first sample */
+  struct fold fold;
   struct lane lanes[BOLTZ_ESTIMATE_LANES];
 };
 
@@ -57,5 +80,13 @@ static inline uint64_t block_first(const struct boltz_estimator *e, uint64_t blo
 static inline uint64_t block_size(const struct boltz_estimator *e, uint64_t block) {
   return block_first(e, block + 1) - block_first(e, block);
 }
+
+/* What a piece needs for itself. */
+struct piece_scratch {
+  double shift;    /* the largest of all rows */
+  double *scale;   /* [blocks] what brings a row to it */
+  uint32_t *draws; /* [blocks] how often a block was drawn */
+  double *total;   /* [nlinear] of a replicate */
+};
 
 #endif

@@ -1,5 +1,6 @@
 /* estimate_fold.c - an estimate made: blocks into totals, totals into values, resampled blocks into
  * errors. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,56 +8,54 @@
 #include "boltz/rng.h"
 #include "core/estimate_blocks.h"
 
-enum { replicates = 200 };
-
-/*
- * The values that are resampled, in one row: [0] log Z, averages, differences (these have an
- * interval: `nmeasured`), then the free energy of every bin.
- */
-struct fold {
-  const struct boltz_estimator *e;
-  double shift;             /* of every row */
-  size_t nmeasured, nvalue; /* nvalue = nmeasured + bins */
-  double *total, *value;    /* [nlinear + nsquare], [nvalue] of the whole sample */
-  double *variance;         /* [nmeasured] by the blocks' residuals */
-
-  /* The bootstrap's own. */
-  uint32_t *draws;                         /* [blocks] how often a block was drawn */
-  double *again_total, *again, *again_var; /* a replicate's total, values, variances */
-  double *count, *sum, *square;            /* [nvalue] of the deviations from `value` */
-  double *t;                               /* [nmeasured, replicates] studentised deviations */
-};
-
 /* ---- totals and values ---- */
 
-/* Bring every row to the largest shift of all; −infinity when every weight is 0. */
-static double level(const struct boltz_estimator *e) {
-  double shift = -INFINITY;
-  for (size_t b = 0; b < e->blocks; b++) shift = fmax(shift, block_row(e, b)[0]);
-  if (shift == -INFINITY) return shift;
-  for (size_t b = 0; b < e->blocks; b++) {
-    double *row = block_row(e, b), *linear = row + 1, *square = linear + e->nlinear;
-    const double shrink = exp(row[0] - shift);
-    for (size_t k = 0; k < e->nlinear; k++) linear[k] *= shrink;
-    for (size_t k = 0; k < e->nsquare; k++) square[k] *= shrink * shrink;
-    row[0] = shift;
-  }
-  return shift;
+static bool new_scratch(const struct boltz_estimator *e, struct boltz_arena *arena,
+                        struct piece_scratch *s) {
+  s->scale = boltz_arena_scratch(arena, e->blocks, sizeof *s->scale);
+  s->draws = boltz_arena_scratch(arena, e->blocks, sizeof *s->draws);
+  s->total = boltz_arena_scratch(arena, e->nlinear, sizeof *s->total);
+  return s->scale && s->draws && s->total;
 }
 
-/* Σ over blocks of draws·row for the first `width` sums; draws NULL: each block once. Returns the
- * number of samples. */
-static double add_blocks(const struct boltz_estimator *e, const uint32_t *draws, size_t width,
-                         double *total) {
-  double n = 0;
-  memset(total, 0, width * sizeof *total);
+/* Find what brings every row to the largest shift of all; −infinity when every weight is 0. */
+static void level(const struct boltz_estimator *e, struct piece_scratch *s) {
+  s->shift = -INFINITY;
+  for (size_t b = 0; b < e->blocks; b++) s->shift = fmax(s->shift, block_row(e, b)[0]);
+  if (s->shift == -INFINITY) return;
+  for (size_t b = 0; b < e->blocks; b++) s->scale[b] = exp(block_row(e, b)[0] - s->shift);
+}
+
+/* total [nlinear] = Σ over blocks of draws·row */
+static void add_blocks(const struct boltz_estimator *e, const struct piece_scratch *s,
+                       double *total) {
+  memset(total, 0, e->nlinear * sizeof *total);
   for (size_t b = 0; b < e->blocks; b++) {
-    const double times = draws ? (double)draws[b] : 1;
+    const double times = (double)s->draws[b], scale = s->scale[b];
     if (times == 0) continue;
     const double *sum = block_row(e, b) + 1;
-    for (size_t k = 0; k < width; k++) total[k] += times * sum[k];
-    n += times * (double)block_size(e, b);
+    for (size_t k = 0; k < e->nlinear; k++) total[k] += times * (sum[k] * scale);
   }
+}
+
+/* Sums first … end−1 of the whole sample, linear ones and squares. */
+static void add_span(const struct boltz_estimator *e, const double *scale, size_t first, size_t end,
+                     double *total) {
+  const size_t linear_end = end < e->nlinear ? end : e->nlinear;
+  const size_t square = first > e->nlinear ? first : e->nlinear;
+  memset(total + first, 0, (end - first) * sizeof *total);
+  for (size_t b = 0; b < e->blocks; b++) {
+    const double *sum = block_row(e, b) + 1, twice = scale[b] * scale[b];
+    for (size_t k = first; k < linear_end; k++) total[k] += sum[k] * scale[b];
+    for (size_t k = square; k < end; k++) total[k] += sum[k] * twice;
+  }
+}
+
+/* Samples in the blocks drawn; draws NULL: each block once. */
+static double count_samples(const struct boltz_estimator *e, const uint32_t *draws) {
+  double n = 0;
+  for (size_t b = 0; b < e->blocks; b++)
+    n += (draws ? (double)draws[b] : 1) * (double)block_size(e, b);
   return n;
 }
 
@@ -66,11 +65,11 @@ static double free_energy(double part, double whole, double width) {
 }
 
 /* The values that totals over n samples say. */
-static void evaluate(const struct fold *f, const double *total, double n, double *value) {
-  const struct boltz_estimator *e = f->e;
+static void evaluate(const struct boltz_estimator *e, double shift, const double *total, double n,
+                     double *value) {
   const struct boltz_estimate_spec *spec = &e->spec;
   const double w = total[0];
-  *value++ = f->shift + log(w / n);
+  *value++ = shift + log(w / n);
   for (int k = 0; k < spec->naverages; k++) *value++ = total[1 + k] / w;
   const double *region = total + linear_difference(e, 0);
   for (int k = 0; k < spec->ndifferences; k++, region += 2)
@@ -90,24 +89,24 @@ static void evaluate(const struct fold *f, const double *total, double n, double
  *   average A   r = (Σ_b w·f − A·w_b)/w
  *   difference  r = a_b/a − b_b/b
  */
-static void residuals(const struct fold *f, const uint32_t *draws, const double *total, double n,
-                      const double *value, double *variance) {
-  const struct boltz_estimator *e = f->e;
-  memset(variance, 0, f->nmeasured * sizeof *variance);
+static void residuals(const struct boltz_estimator *e, const double *scale, const uint32_t *draws,
+                      const double *total, const double *value, double *variance) {
+  const double n = count_samples(e, draws);
+  memset(variance, 0, e->fold.nmeasured * sizeof *variance);
   for (size_t b = 0; b < e->blocks; b++) {
     const double times = draws ? (double)draws[b] : 1;
     if (times == 0) continue;
     const double *sum = block_row(e, b) + 1;
-    const double share = sum[0] / total[0];
+    const double share = sum[0] * scale[b] / total[0];
     double *v = variance;
     double r = share - (double)block_size(e, b) / n;
     *v++ += times * r * r;
     for (int k = 1; k <= e->spec.naverages; k++) {
-      r = sum[k] / total[0] - value[k] * share;
+      r = sum[k] * scale[b] / total[0] - value[k] * share;
       *v++ += times * r * r;
     }
     for (size_t k = linear_difference(e, 0); k < linear_bins(e); k += 2) {
-      r = sum[k] / total[k] - sum[k + 1] / total[k + 1];
+      r = sum[k] * scale[b] / total[k] - sum[k + 1] * scale[b] / total[k + 1];
       *v++ += times * r * r;
     }
   }
@@ -127,22 +126,75 @@ static void draw_blocks(const struct boltz_estimator *e, uint64_t replicate, uin
   }
 }
 
+static void replicate(struct boltz_estimator *e, struct piece_scratch *s, size_t replicate_) {
+  const struct fold *f = &e->fold;
+  double *value = f->again + replicate_ * f->nvalue;
+  draw_blocks(e, replicate_, s->draws);
+  add_blocks(e, s, s->total);
+  evaluate(e, s->shift, s->total, count_samples(e, s->draws), value);
+  residuals(e, s->scale, s->draws, s->total, value, f->again_variance + replicate_ * f->nmeasured);
+}
+
+/* ---- pieces ---- */
+
+size_t boltz_estimator_pieces(const struct boltz_estimator *e) {
+  return e->fold.npieces;
+}
+
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+static bool is_fed(const struct boltz_estimator *e) {
+  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++)
+    if (e->lanes[lane].block < e->blocks) return false;
+  return true;
+}
+
+/* First the pieces of the total, then those of the replicates. */
+static void fold_piece(struct boltz_estimator *e, size_t piece, struct piece_scratch *s) {
+  struct fold *f = &e->fold;
+  if (s->shift > -INFINITY && piece < f->ntotals) {
+    const size_t first = piece * f->span;
+    add_span(e, s->scale, first, smaller(first + f->span, e->nlinear + e->nsquare), f->total);
+  } else if (s->shift > -INFINITY) {
+    const size_t first = (piece - f->ntotals) * f->each;
+    const size_t end = smaller(first + f->each, bootstrap_replicates);
+    for (size_t r = first; r < end; r++) replicate(e, s, r);
+  }
+  f->done[piece] = true;
+}
+
+enum boltz_status boltz_estimator_fold(struct boltz_estimator *e, size_t piece,
+                                       struct boltz_arena *scratch) {
+  assert(is_fed(e) && piece < e->fold.npieces);
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  struct piece_scratch s;
+  const bool room = new_scratch(e, scratch, &s);
+  if (room) {
+    level(e, &s);
+    fold_piece(e, piece, &s);
+  }
+  boltz_arena_release(scratch, mark);
+  return room ? BOLTZ_OK : BOLTZ_NO_MEMORY;
+}
+
+/* ---- the bootstrap summed up ---- */
+
 /* (θ* − θ)/s*: 0 where nothing varies */
 static double studentise(double deviation, double variance) {
   return deviation == 0 ? 0 : deviation / sqrt(variance);
 }
 
 /* One replicate: a value that it cannot have (an empty region) is left out. */
-static void replicate_once(struct fold *f, uint64_t replicate) {
-  draw_blocks(f->e, replicate, f->draws);
-  const double n = add_blocks(f->e, f->draws, f->e->nlinear, f->again_total);
-  evaluate(f, f->again_total, n, f->again);
-  residuals(f, f->draws, f->again_total, n, f->again, f->again_var);
+static void take_replicate(struct fold *f, size_t replicate_) {
+  const double *again = f->again + replicate_ * f->nvalue;
+  const double *variance = f->again_variance + replicate_ * f->nmeasured;
   for (size_t k = 0; k < f->nvalue; k++) {
-    const double deviation = f->again[k] - f->value[k];
+    const double deviation = again[k] - f->value[k];
     if (!isfinite(deviation)) continue;
     if (k < f->nmeasured)
-      f->t[k * replicates + (size_t)f->count[k]] = studentise(deviation, f->again_var[k]);
+      f->t[k * bootstrap_replicates + (size_t)f->count[k]] = studentise(deviation, variance[k]);
     f->count[k] += 1;
     f->sum[k] += deviation;
     f->square[k] += deviation * deviation;
@@ -151,9 +203,10 @@ static void replicate_once(struct fold *f, uint64_t replicate) {
 
 /* Standard deviation over the replicates, times sqrt(B/(B−1)): resampling B blocks understates
  * their variance by (B−1)/B. One block has no error: NaN. */
-static double stderr_of(const struct fold *f, size_t k) {
-  const double count = f->count[k], blocks = (double)f->e->blocks;
-  if (!(count >= replicates / 2) || f->e->blocks < 2) return NAN;
+static double stderr_of(const struct boltz_estimator *e, size_t k) {
+  const struct fold *f = &e->fold;
+  const double count = f->count[k], blocks = (double)e->blocks;
+  if (!(count >= bootstrap_replicates / 2) || e->blocks < 2) return NAN;
   const double square = f->square[k] - f->sum[k] * f->sum[k] / count;
   return sqrt((square < 0 ? 0 : square) / (count - 1) * blocks / (blocks - 1));
 }
@@ -179,11 +232,12 @@ static double quantile(const double *x, size_t n, double p) {
  * on light weights all are near 95 %. Where t has no finite quantiles (a handful of samples, or
  * weights that do not vary) the normal interval stands in.
  */
-static struct boltz_measured measured(const struct fold *f, size_t k) {
-  const double value = f->value[k], error = stderr_of(f, k);
+static struct boltz_measured measured(const struct boltz_estimator *e, size_t k) {
+  const struct fold *f = &e->fold;
+  const double value = f->value[k], error = stderr_of(e, k);
   struct boltz_measured m = {value, error, {NAN, NAN}};
   if (isnan(error)) return m;
-  double *t = f->t + k * replicates;
+  double *t = f->t + k * bootstrap_replicates;
   const size_t n = (size_t)f->count[k];
   qsort(t, n, sizeof *t, by_value);
   const double s = sqrt(f->variance[k]);
@@ -197,31 +251,6 @@ static struct boltz_measured measured(const struct fold *f, size_t k) {
 }
 
 /* ---- the result ---- */
-
-static enum boltz_status new_fold(struct boltz_estimator *e, struct boltz_arena *arena,
-                                  struct fold *f) {
-  const size_t nmeasured = 1 + (size_t)e->spec.naverages + (size_t)e->spec.ndifferences;
-  const size_t nvalue = nmeasured + e->bins;
-  *f = (struct fold){
-      .e = e,
-      .nmeasured = nmeasured,
-      .nvalue = nvalue,
-      .total = BOLTZ_NEW_ARRAY(arena, e->nlinear + e->nsquare, double),
-      .value = BOLTZ_NEW_ARRAY(arena, nvalue, double),
-      .variance = BOLTZ_NEW_ARRAY(arena, nmeasured, double),
-      .draws = BOLTZ_NEW_ARRAY(arena, e->blocks, uint32_t),
-      .again_total = BOLTZ_NEW_ARRAY(arena, e->nlinear, double),
-      .again = BOLTZ_NEW_ARRAY(arena, nvalue, double),
-      .again_var = BOLTZ_NEW_ARRAY(arena, nmeasured, double),
-      .count = BOLTZ_NEW_ARRAY(arena, nvalue, double),
-      .sum = BOLTZ_NEW_ARRAY(arena, nvalue, double),
-      .square = BOLTZ_NEW_ARRAY(arena, nvalue, double),
-      .t = boltz_arena_scratch(arena, nmeasured, replicates * sizeof(double)),
-  };
-  const bool all = f->total && f->value && f->variance && f->draws && f->again_total && f->again &&
-                   f->again_var && f->count && f->sum && f->square && f->t;
-  return all ? BOLTZ_OK : BOLTZ_NO_MEMORY;
-}
 
 static enum boltz_status new_result(const struct boltz_estimate_spec *spec,
                                     struct boltz_arena *arena, struct boltz_estimate *estimate) {
@@ -251,72 +280,76 @@ static enum boltz_status new_result(const struct boltz_estimate_spec *spec,
 }
 
 /* The exact tail of all samples from the tails of the lanes. */
-static enum boltz_status fold_tails(const struct boltz_estimator *e, struct boltz_arena *arena,
-                                    double *pareto_k) {
-  const size_t limit = e->lanes[0].tail.limit;
-  struct tail all = {.log_w = boltz_arena_scratch(arena, limit, sizeof(double)), .limit = limit};
-  if (!all.log_w) return BOLTZ_NO_MEMORY;
+static double fold_tails(struct boltz_estimator *e) {
+  struct tail *all = &e->fold.tail;
+  all->count = 0;
   for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) {
     const struct tail *tail = &e->lanes[lane].tail;
-    for (size_t i = 0; i < tail->count; i++) boltz_tail_push(&all, tail->log_w[i]);
+    for (size_t i = 0; i < tail->count; i++) boltz_tail_push(all, tail->log_w[i]);
   }
-  *pareto_k = boltz_stats_pareto_k(all.log_w, all.count);
-  return BOLTZ_OK;
+  return boltz_stats_pareto_k(all->log_w, all->count);
 }
 
 static double kish(double sum, double square) {
   return square > 0 ? sum * sum / square : 0;
 }
 
-static void report(const struct fold *f, struct boltz_estimate *estimate) {
-  const struct boltz_estimate_spec *spec = &f->e->spec;
+static void report(const struct boltz_estimator *e, struct boltz_estimate *estimate) {
+  const struct boltz_estimate_spec *spec = &e->spec;
   size_t k = 0;
-  estimate->log_z = measured(f, k++);
-  for (int i = 0; i < spec->naverages; i++) estimate->averages[i] = measured(f, k++);
-  for (int i = 0; i < spec->ndifferences; i++) estimate->differences[i] = measured(f, k++);
+  estimate->log_z = measured(e, k++);
+  for (int i = 0; i < spec->naverages; i++) estimate->averages[i] = measured(e, k++);
+  for (int i = 0; i < spec->ndifferences; i++) estimate->differences[i] = measured(e, k++);
 
-  const double *linear = f->total, *square = linear + f->e->nlinear;
+  const double *linear = e->fold.total, *square = linear + e->nlinear;
   estimate->ess = kish(linear[0], square[0]);
   estimate->ess_fraction = estimate->ess / (double)spec->n;
-  linear += linear_bins(f->e);
+  linear += linear_bins(e);
   square += 1;
   for (int p = 0; p < spec->nprofiles; p++) {
     struct boltz_profile *profile = &estimate->profiles[p];
     for (int bin = 0; bin < profile->bins; bin++, k++) {
-      profile->free_energy[bin] = f->value[k];
-      profile->stderr_[bin] = stderr_of(f, k);
+      profile->free_energy[bin] = e->fold.value[k];
+      profile->stderr_[bin] = stderr_of(e, k);
       profile->ess[bin] = kish(*linear++, *square++);
     }
   }
 }
 
-static enum boltz_status fold(struct boltz_estimator *e, struct boltz_arena *scratch,
-                              struct boltz_estimate *estimate) {
-  struct fold f;
-  BOLTZ_TRY(fold_tails(e, scratch, &estimate->pareto_k));
-  BOLTZ_TRY(new_fold(e, scratch, &f));
-  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++)
-    estimate->non_finite += e->lanes[lane].non_finite;
-
-  f.shift = level(e);
-  if (f.shift == -INFINITY) {
+/* The values and what the replicates say of them. */
+static void sum_up(struct boltz_estimator *e, const struct piece_scratch *s) {
+  struct fold *f = &e->fold;
+  memset(f->count, 0, f->nvalue * sizeof *f->count);
+  memset(f->sum, 0, f->nvalue * sizeof *f->sum);
+  memset(f->square, 0, f->nvalue * sizeof *f->square);
+  if (s->shift == -INFINITY) {
     /* Every weight is 0: nothing is known but that. */
-    for (size_t k = 0; k < f.nvalue; k++) f.value[k] = k == 0 ? -INFINITY : NAN;
-  } else {
-    const double n = add_blocks(e, NULL, e->nlinear + e->nsquare, f.total);
-    evaluate(&f, f.total, n, f.value);
-    residuals(&f, NULL, f.total, n, f.value, f.variance);
-    for (uint64_t r = 0; r < replicates; r++) replicate_once(&f, r);
+    memset(f->total, 0, (e->nlinear + e->nsquare) * sizeof *f->total);
+    for (size_t k = 0; k < f->nvalue; k++) f->value[k] = k == 0 ? -INFINITY : NAN;
+    return;
   }
-  report(&f, estimate);
-  return BOLTZ_OK;
+  evaluate(e, s->shift, f->total, count_samples(e, NULL), f->value);
+  residuals(e, s->scale, NULL, f->total, f->value, f->variance);
+  for (size_t r = 0; r < bootstrap_replicates; r++) take_replicate(f, r);
 }
 
 enum boltz_status boltz_estimator_finish(struct boltz_estimator *e, struct boltz_arena *arena,
                                          struct boltz_estimate *estimate) {
+  assert(is_fed(e));
   BOLTZ_TRY(new_result(&e->spec, arena, estimate));
   const struct boltz_mark mark = boltz_arena_mark(arena);
-  const enum boltz_status status = fold(e, arena, estimate);
+  struct piece_scratch s;
+  const bool room = new_scratch(e, arena, &s);
+  if (room) {
+    level(e, &s);
+    for (size_t piece = 0; piece < e->fold.npieces; piece++)
+      if (!e->fold.done[piece]) fold_piece(e, piece, &s);
+    sum_up(e, &s);
+    estimate->pareto_k = fold_tails(e);
+    for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++)
+      estimate->non_finite += e->lanes[lane].non_finite;
+    report(e, estimate);
+  }
   boltz_arena_release(arena, mark);
-  return status;
+  return room ? BOLTZ_OK : BOLTZ_NO_MEMORY;
 }

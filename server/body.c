@@ -19,9 +19,9 @@ static bool parse_json(struct exchange *exchange) {
   struct request *request = &exchange->request;
   struct boltz_json *root = NULL;
   if (request->nbytes == 0) {
-    request->json = empty_object(request->arena);
-    if (!request->json) reply_status(request, BOLTZ_NO_MEMORY, "");
-    return request->json != NULL;
+    reply_problem(request, 400, "MALFORMED_JSON", NULL,
+                  "the body is empty: it must be one JSON object");
+    return false;
   }
   enum boltz_status status =
       boltz_json_parse(request->bytes, request->nbytes, (int)request->server->config->json_depth,
@@ -113,13 +113,14 @@ bool request_page(struct request *request, int *page_size, const char **page_tok
   *page_token = request_query(request, "page_token");
   *page_size = 50;
   if (!size) return true;
-  size_t digits = strspn(size, "0123456789");
-  if (digits == 0 || size[digits]) {
+  const char *number = size + (*size == '-');
+  size_t digits = strspn(number, "0123456789");
+  if (digits == 0 || number[digits]) {
     reply_problem(request, 400, "WRONG_TYPE", NULL, "page_size = %.32s is not a whole number",
                   size);
     return false;
   }
-  *page_size = digits > 4 ? 9999 : atoi(size);
+  *page_size = digits > 4 ? 0 : atoi(size);
   if (*page_size >= 1 && *page_size <= 500) return true;
   reply_problem(request, 422, "OUT_OF_RANGE", NULL, "page_size = %.32s is not in [1, 500]", size);
   return false;
@@ -169,8 +170,10 @@ static bool npy_rows(struct request *request, const char *name, int dim, const d
     return false;
   }
   if (request->nrows && request->ncols != width) {
-    reply_problem(request, 422, "BAD_ROW", NULL, "the rows have %zu numbers, the model has dim %d",
-                  request->ncols, dim);
+    char pointer[96];
+    snprintf(pointer, sizeof pointer, "/%.64s/0", name);
+    reply_problem(request, 422, "BAD_ROW", pointer,
+                  "the rows have %zu numbers, the model has dim %d", request->ncols, dim);
     return false;
   }
   for (size_t i = 0; i < request->nrows; i++) {

@@ -392,6 +392,7 @@ void http_drain(struct http *http) {
   http->listen_fd = MHD_quiesce_daemon(http->daemon);
   /* Who comes now is refused at once, and does not wait in the backlog. */
   if (http->listen_fd >= 0) shutdown(http->listen_fd, SHUT_RDWR);
+  watch_end_streams(http);
 }
 
 bool http_draining(const struct http *http) {

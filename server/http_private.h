@@ -66,6 +66,8 @@ void watch_connection(void *cls, struct MHD_Connection *mhd, void **context,
 void watch_suspended(struct http *http, struct connection *connection, struct call *call);
 /** Cancel whatever is suspended and end the streams. */
 void watch_cancel_all(struct http *http);
+/** End the streams alone. */
+void watch_end_streams(struct http *http);
 
 /** http_stream.c: a reply of unknown length. */
 struct MHD_Response *stream_response(struct call *call);

@@ -92,14 +92,19 @@ static void *watch(void *argument) {
   return NULL;
 }
 
+void watch_end_streams(struct http *http) {
+  pthread_mutex_lock(&http->mutex);
+  for (struct connection *c = http->connections; c; c = c->next)
+    if (c->suspended && c->suspended->streaming) stream_end(c->suspended);
+  pthread_mutex_unlock(&http->mutex);
+}
+
 void watch_cancel_all(struct http *http) {
   pthread_mutex_lock(&http->mutex);
-  for (struct connection *c = http->connections; c; c = c->next) {
-    if (!c->suspended) continue;
-    atomic_store(&c->suspended->exchange.request.cancelled, true);
-    if (c->suspended->streaming) stream_end(c->suspended);
-  }
+  for (struct connection *c = http->connections; c; c = c->next)
+    if (c->suspended) atomic_store(&c->suspended->exchange.request.cancelled, true);
   pthread_mutex_unlock(&http->mutex);
+  watch_end_streams(http);
 }
 
 enum boltz_status watch_open(struct http *http) {

@@ -67,11 +67,7 @@ void job_end(struct job *job, enum job_status status, const char *reason, const 
   next.finished_ms = json_now_ms();
   next.reason = reason ? strdup(reason) : NULL;
   next.detail = detail ? strdup(detail) : NULL;
-  if (job_store(job, &next) != BOLTZ_OK) {
-    log_event(job->server->log, LOG_ERROR, "job end not stored", "s:job", job->id, "s:error",
-              boltz_error(), NULL);
-    job_written(job, &next);
-  }
+  if (job_store(job, &next) != BOLTZ_OK) job_written(job, &next);
   release(job);
   log_event(job->server->log, status == JOB_FAILED ? LOG_WARN : LOG_INFO, "job ended", "s:job",
             job->id, "s:status", job_status_names[status], "s:reason", reason, "s:detail", detail,
@@ -139,7 +135,7 @@ static enum boltz_status start_work(struct job *job) {
   return status;
 }
 
-/* false: the store does not take it, so it stays queued. */
+/* false: the store does not take it, so it stays queued until that is tried again. */
 static bool start(struct job *job) {
   struct jobs *jobs = job->state->jobs;
   struct job_life next = job->state->life;
@@ -254,7 +250,6 @@ static void write_resume(void *argument) {
   pthread_mutex_lock(&state->jobs->mutex);
   char *bytes = state->resume;
   size_t size = state->resume_size;
-  void (*done)(struct job * job) = state->resume_done;
   state->resume = NULL;
   state->resume_posted = false;
   pthread_mutex_unlock(&state->jobs->mutex);
@@ -265,17 +260,15 @@ static void write_resume(void *argument) {
     next.since_resume = 0;
     job_store(job, &next); /* if this is lost, a crash counts once too often */
   }
-  if (done) done(job);
 }
 
-void job_save(struct job *job, char *bytes, size_t size, void (*done)(struct job *job)) {
+void job_save(struct job *job, char *bytes, size_t size) {
   struct job_state *state = job->state;
   pthread_mutex_lock(&state->jobs->mutex);
   char *replaced = state->resume;
   bool post = !state->resume_posted;
   state->resume = bytes;
   state->resume_size = size;
-  state->resume_done = done;
   state->resume_posted = true;
   pthread_mutex_unlock(&state->jobs->mutex);
   free(replaced);
@@ -387,7 +380,9 @@ enum boltz_status jobs_open(struct server *server, struct jobs **out) {
   pthread_mutex_init(&jobs->mutex, NULL);
   pthread_cond_init(&jobs->rested, NULL);
   pthread_cond_init(&jobs->woken, NULL);
+  jobs_retry_init(jobs);
   enum boltz_status status = jobs_load(jobs);
+  if (status == BOLTZ_OK) status = jobs_retry_open(jobs);
   if (status == BOLTZ_OK)
     *out = jobs;
   else
@@ -399,6 +394,7 @@ static void begin(void *argument) {
   struct jobs *jobs = argument;
   pthread_mutex_lock(&jobs->mutex);
   jobs->started = true;
+  pthread_cond_signal(&jobs->retry_asked);
   pthread_mutex_unlock(&jobs->mutex);
   jobs_sweep(jobs);
   jobs_run_next(jobs);
@@ -427,8 +423,9 @@ void jobs_drain(struct jobs *jobs) {
 
 void jobs_close(struct jobs *jobs) {
   if (!jobs) return;
+  jobs_retry_close(jobs);
   jobs_drain(jobs);
-  store_flush(jobs->server->store);
+  jobs_retry_last(jobs);
   for (size_t k = 0; k < jobs->n; k++) job_free(jobs->list[k]);
   for (struct job_watcher *next, *watcher = jobs->watchers; watcher; watcher = next) {
     next = watcher->next;
@@ -437,6 +434,7 @@ void jobs_close(struct jobs *jobs) {
   free(jobs->list);
   pthread_cond_destroy(&jobs->rested);
   pthread_cond_destroy(&jobs->woken);
+  pthread_cond_destroy(&jobs->retry_asked);
   pthread_mutex_destroy(&jobs->mutex);
   free(jobs);
 }

@@ -41,12 +41,19 @@ struct job {
   struct job_state *state; /* job.c's */
 };
 
+/** A member of a job's body with settings of its own, for the catalog; ended by a NULL name. */
+struct job_part {
+  const char *name, *doc;
+  const struct boltz_field *fields; /* NULL: those of the family it chooses from */
+};
+
 /** A kind of job: the constant table at the end of its file. */
 struct job_kind {
   const char *name;
   const char *doc;
   const char *source;
   const struct boltz_field *fields; /* simple members of the body, for the catalog */
+  const struct job_part *parts;     /* members that are objects, or lists of them; NULL: none */
 
   /* Check a body against the model (job->model, job->server are set) and fill job->spec, spec_json,
      seed, dataset in job->arena. Runs again on the stored spec_json after a restart, so it accepts
@@ -84,9 +91,8 @@ void job_event_progress(struct job *job, int64_t step, const struct job_metric *
 void job_event_log(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** Keep a resume file (malloc'ed bytes are taken; one that still waits to be written is replaced).
- * done(job) is called on the store thread when it is safe on disk, NULL: nobody waits. A failure is
- * logged, done(job) is called all the same, and the job goes on. */
-void job_save(struct job *job, char *bytes, size_t size, void (*done)(struct job *job));
+ * A failure is logged, and the job goes on. */
+void job_save(struct job *job, char *bytes, size_t size);
 
 /**
  * The work has come to rest, no task of the job will run again. Exactly one of these per start():

@@ -35,7 +35,7 @@ static void thin(struct job_state *state, enum job_event_type type) {
     }
     free(event->data);
     state->counts[type]--;
-    if (event->seq <= state->stored) state->thinned = true;
+    if (event->seq <= state->stored || event->seq <= state->writing) state->thinned = true;
   }
   state->nevents = kept;
 }
@@ -168,7 +168,7 @@ void job_events_written(struct job *job, const char *status) {
                             .type = JOB_EVENT_STATE,
                             .time_ms = state->writing_ms,
                             .data = state_data(status)};
-  if (event.data && append(state, event) && state->stored == event.seq - 1)
+  if (event.data && append(state, event) && state->writing == event.seq - 1)
     state->stored = event.seq;
 }
 
@@ -176,7 +176,8 @@ void job_events_unwritten(struct job *job) {
   struct job_state *state = job->state;
   pthread_mutex_lock(&state->jobs->mutex);
   state->thinned |= state->writing_thinned;
-  state->writing = 0;
+  state->writing_thinned = false;
+  state->writing = -1;
   pthread_mutex_unlock(&state->jobs->mutex);
 }
 
@@ -211,7 +212,7 @@ static void flush(void *argument) {
   job->state->flush_posted = false;
   job->state->flushed_ms = job_clock_ms();
   pthread_mutex_unlock(&job->state->jobs->mutex);
-  job_store(job, &same); /* a failure is logged, and the events wait for the next time */
+  job_store(job, &same); /* after a failure the events wait for the next time */
 }
 
 static bool flush_is_due(struct job_state *state, int64_t now) {

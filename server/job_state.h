@@ -65,11 +65,13 @@ struct job_state {
   /* A resume file that waits to be written. */
   char *resume;
   size_t resume_size;
-  void (*resume_done)(struct job *job);
   bool resume_posted;
 
-  /* The store thread's own, while it writes. */
-  int64_t writing; /* up to this event */
+  /* The store thread's own: what is shown is not what it holds, so it is to be written again. */
+  bool unstored;
+
+  /* The store thread's, while it writes; the mutex guards `writing`. */
+  int64_t writing; /* up to this event; -1: what was written is gone */
   long long writing_ms;
   bool writing_thinned;
 };
@@ -88,10 +90,13 @@ struct jobs {
   pthread_mutex_t mutex; /* guards what is below, and every job's state */
   pthread_cond_t rested; /* a running job has come to rest */
   pthread_cond_t woken;  /* a watcher has been woken */
+  pthread_cond_t retry_asked;
   size_t n, capacity;
   struct job **list; /* by id */
   int running;
-  bool started, draining;
+  bool started, draining, closing;
+  bool retry_is_due, retries; /* there is a thread for it */
+  pthread_t retry_thread;
   struct job_watcher *watchers;
 };
 
@@ -135,7 +140,8 @@ enum boltz_status job_write(struct job *job, const struct job_life *next);
 void job_written(struct job *job, const struct job_life *next);
 void job_unwritten(struct job *job);
 
-/** All of that in a transaction of its own. */
+/** All of that in a transaction of its own. A failure is logged, and the job as it is shown then is
+ * stored a little later. */
 enum boltz_status job_store(struct job *job, const struct job_life *next);
 
 /** Load every row. */
@@ -156,6 +162,19 @@ void job_events_free(struct job *job);
 void job_print_metrics(struct boltz_text *text, const struct job_metric *metrics, int nmetrics);
 
 void jobs_wake(struct jobs *jobs, const char *id);
+
+/* ---- job_retry.c ---- */
+
+/** Store what is unstored, and start what may run, in a second: once jobs have started to run. */
+void jobs_retry_later(struct jobs *jobs);
+
+/** Its condition; its thread, once everything is loaded. Errors: IO. */
+void jobs_retry_init(struct jobs *jobs);
+enum boltz_status jobs_retry_open(struct jobs *jobs);
+
+/** End the thread (there may be none); then, when no job runs any more, try at once. */
+void jobs_retry_close(struct jobs *jobs);
+void jobs_retry_last(struct jobs *jobs);
 
 /* ---- job_create.c ---- */
 

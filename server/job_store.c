@@ -7,6 +7,7 @@
 
 #include "server/job_state.h"
 #include "server/json.h"
+#include "server/log.h"
 #include "server/row.h"
 
 #define ATTEMPTS_MOST 3
@@ -92,18 +93,26 @@ void job_unwritten(struct job *job) {
   job_events_unwritten(job);
 }
 
-enum boltz_status job_store(struct job *job, const struct job_life *next) {
+static enum boltz_status write_alone(struct job *job, const struct job_life *next) {
   struct store *store = job->server->store;
   BOLTZ_TRY(store_begin(store));
   enum boltz_status status = job_write(job, next);
-  if (status == BOLTZ_OK)
-    status = store_commit(store);
-  else
-    store_rollback(store);
-  if (status == BOLTZ_OK)
+  if (status == BOLTZ_OK) return store_commit(store);
+  store_rollback(store);
+  return status;
+}
+
+enum boltz_status job_store(struct job *job, const struct job_life *next) {
+  enum boltz_status status = write_alone(job, next);
+  job->state->unstored = status != BOLTZ_OK;
+  if (status == BOLTZ_OK) {
     job_written(job, next);
-  else
-    job_unwritten(job);
+    return status;
+  }
+  job_unwritten(job);
+  log_event(job->server->log, LOG_WARN, "job not stored", "s:job", job->id, "s:error",
+            boltz_error(), NULL);
+  jobs_retry_later(job->state->jobs);
   return status;
 }
 
@@ -207,7 +216,8 @@ static void settle_running(struct job *job) {
   next.status = next.asked == JOB_STOP_PAUSE ? JOB_PAUSED : JOB_QUEUED;
   next.asked = JOB_GO_ON;
   next.drained = false;
-  job_store(job, &next);
+  /* It cannot run before its row is written: the crash is counted then at the latest. */
+  if (job_store(job, &next) != BOLTZ_OK) job_written(job, &next);
 }
 
 static void settle(struct job *job) {

@@ -14,6 +14,9 @@
 
 struct cJSON;
 
+/** What conditioners of this build compute in. */
+#define REGISTRY_PRECISION "fp32"
+
 /** A registered energy model. Immutable but for the registry's own members. */
 struct model {
   char name[65];
@@ -84,7 +87,8 @@ struct version_draft {
   size_t size;
   const char *job;     /* id or NULL */
   const char *metrics; /* JSON object */
-  bool serve;          /* serve it at once; a model without a serving version does anyway */
+  bool serve;          /* at once */
+  bool serve_first;    /* when no other version serves */
 };
 /** [store] Write file and row, give it the next number, load it, swap it in. The file was checked
  * against the model by checkpoint_fits_model. Inside the caller's transaction when one is open:

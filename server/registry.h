@@ -66,9 +66,6 @@ enum boltz_status registry_open_datasets(struct registry *registry);
 /** Read the serving versions' files; what cannot be read is logged. */
 void registry_load_serving(struct registry *registry);
 
-/** What conditioners of this build compute in. */
-#define REGISTRY_PRECISION "fp32"
-
 /** A checkpoint in memory, with one reference. Errors: BAD_CHECKPOINT, NO_MEMORY. */
 enum boltz_status version_read(const void *bytes, size_t size, struct version **version);
 

@@ -296,7 +296,7 @@ static bool check_content(struct exchange *exchange) {
   const char *coding = exchange_header(exchange, "Content-Encoding");
   enum body_kind body = request->route->body;
   bool bytes = body == BODY_BYTES || body == BODY_BYTES_OR_JSON;
-  if (coding && strcasecmp(coding, "identity") != 0) {
+  if (coding) {
     reply_problem(request, 415, "UNSUPPORTED_MEDIA_TYPE", NULL,
                   "Content-Encoding %.32s is not read: send the body as it is", coding);
     return false;
@@ -381,9 +381,8 @@ static bool choose_accept(struct exchange *exchange) {
   double json = quality(header, "application/json");
   double problem = quality(header, "application/problem+json");
   double wanted = other ? quality(header, other) : -1;
-  if (problem > json) json = problem;
   if (wanted > 0 && wanted > json) request->accept = accept;
-  if (wanted > 0 || json > 0) return true;
+  if (wanted > 0 || json > 0 || problem > 0) return true;
   reply_problem(request, 406, "NOT_ACCEPTABLE", NULL,
                 "nothing that is offered is in Accept: %.64s; offered: application/json%s%s",
                 header, other ? ", " : "", other ? other : "");

@@ -106,7 +106,7 @@ static enum boltz_status stage(struct registry *registry, struct model *model,
   *staged = (struct staged){.next = registry->staged,
                             .model = model,
                             .entry = entry,
-                            .serve = draft->serve || serving == 0};
+                            .serve = draft->serve || (draft->serve_first && serving == 0)};
   registry->staged = staged;
   return BOLTZ_OK;
 }

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "server/config.h"
 #include "server/job.h"
+#include "server/job_state.h"
 #include "server/json.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -615,6 +616,138 @@ static void a_full_disk_fails_the_job_and_publishes_nothing(void) {
   remove_all();
 }
 
+/* A limit that no write of the store can keep. */
+static struct rlimit fill_the_disk(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_FSIZE, &limit);
+  struct rlimit tight = {.rlim_cur = 100, .rlim_max = limit.rlim_max};
+  signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &tight);
+  return limit;
+}
+
+static void a_job_that_the_store_refused_to_start_starts_once_there_is_room(void) {
+  open_new();
+  struct creation c = create(SHORT, NULL);
+  struct rlimit limit = fill_the_disk();
+  jobs_start(server.jobs);
+  store_flush(server.store);
+  CHECK(is(c.id, "queued") && !store_healthy(server.store));
+  setrlimit(RLIMIT_FSIZE, &limit);
+  CHECK(comes_to(c.id, "succeeded")); /* without any request */
+  CHECK_TEXT(events_of(c.id).states, "queued running succeeded ");
+  remove_all();
+}
+
+struct row_search {
+  const char *prefix, *part;
+  enum store_table table;
+  int n, with_part;
+};
+
+static void note_row(void *argument, const char *key, const char *body) {
+  struct row_search *search = argument;
+  (void)key;
+  search->n++;
+  if (search->part && strstr(body, search->part)) search->with_part++;
+}
+
+static void run_search(void *argument) {
+  struct row_search *search = argument;
+  CHECK_INT(store_each(server.store, search->table, search->prefix, note_row, search), BOLTZ_OK);
+}
+
+static bool store_comes_to_hold(enum store_table table, const char *id, const char *part) {
+  struct row_search search = {0};
+  for (int k = 0; k < 1000 && !search.with_part; k++) {
+    search = (struct row_search){id, part, table, 0, 0};
+    on_store(run_search, &search);
+    usleep(10000);
+  }
+  return search.with_part > 0;
+}
+
+struct full_disk {
+  const char *id;
+  struct rlimit limit;
+};
+
+/* The pause is stored; that the work has come to rest cannot be. */
+static void pause_and_fill_the_disk(void *argument) {
+  struct full_disk *full = argument;
+  CHECK_INT(jobs_change(server.jobs, full->id, JOB_CHANGE_PAUSE), JOB_CHANGED);
+  full->limit = fill_the_disk();
+}
+
+static void what_the_store_refused_is_stored_once_there_is_room(void) {
+  open_new();
+  jobs_start(server.jobs);
+  struct creation c = create(LONG, NULL);
+  CHECK(comes_to(c.id, "running") && has_advanced(c.id, 1000));
+  struct full_disk full = {.id = c.id};
+  on_store(pause_and_fill_the_disk, &full);
+  CHECK(comes_to(c.id, "paused"));
+  setrlimit(RLIMIT_FSIZE, &full.limit);
+  CHECK(store_comes_to_hold(STORE_JOBS, c.id, "\"status\":\"paused\""));
+  CHECK(store_comes_to_hold(STORE_EVENTS, c.id, "paused"));
+  struct events before = events_of(c.id);
+  shut();
+  reopen();
+  CHECK(is(c.id, "paused"));
+  struct events after = events_of(c.id);
+  CHECK(after.n == before.n && after.last == before.last);
+  CHECK_TEXT(after.states, "queued running paused ");
+  remove_all();
+}
+
+static void a_job_that_ran_when_the_daemon_died_goes_on_though_the_disk_was_full(void) {
+  char id[JOB_ID_SIZE];
+  new_directory();
+  crash(MCMC("400000", "d", ""), id, 100000);
+  /* The store opens, and takes nothing when the jobs are loaded. */
+  CHECK_INT(store_open(&server, dir, &server.store), BOLTZ_OK);
+  server.pool = pool_open(2, 0.5, 0);
+  CHECK_INT(registry_open(&server, &server.registry), BOLTZ_OK);
+  struct rlimit limit = fill_the_disk();
+  CHECK_INT(jobs_open(&server, &server.jobs), BOLTZ_OK);
+  CHECK(is(id, "queued"));
+  CHECK_TEXT(member(id, "/attempt"), "2");
+  jobs_start(server.jobs);
+  store_flush(server.store);
+  CHECK(is(id, "queued"));
+  setrlimit(RLIMIT_FSIZE, &limit);
+  CHECK(comes_to(id, "succeeded"));
+  CHECK_TEXT(member(id, "/attempt"), "2");
+  remove_all();
+}
+
+/* What happens when a worker logs while the store thread writes, made to happen. */
+static void log_while_writing(void *argument) {
+  pthread_mutex_lock(&server.jobs->mutex);
+  struct job *job = jobs_find(server.jobs, argument);
+  pthread_mutex_unlock(&server.jobs->mutex);
+  struct job_life same = job->state->life;
+  for (int k = 0; k < 4000; k++) job_event_log(job, "before");
+  CHECK_INT(store_begin(server.store), BOLTZ_OK);
+  CHECK_INT(job_write(job, &same), BOLTZ_OK);
+  for (int k = 0; k < 200; k++) job_event_log(job, "meanwhile"); /* from 4096 on they are thinned */
+  CHECK_INT(store_commit(server.store), BOLTZ_OK);
+  job_written(job, &same);
+}
+
+static void events_thinned_while_they_are_written_leave_the_store(void) {
+  open_new();
+  struct creation c = create(SHORT, NULL);
+  on_store(log_while_writing, c.id);
+  store_flush(server.store); /* the events' own flush, posted by the first of them */
+  struct events events = events_of(c.id);
+  CHECK(events.n < 4000);
+  struct row_search search = {c.id, NULL, STORE_EVENTS, 0, 0};
+  on_store(run_search, &search);
+  CHECK_INT(search.n, events.n);
+  remove_all();
+}
+
 static void finished_jobs_go_after_their_time(void) {
   open_new();
   jobs_start(server.jobs);
@@ -704,6 +837,7 @@ int main(int argc, char **argv) {
   RUN(a_killed_job_goes_on_and_its_attempt_counts);
   RUN(three_crashes_without_a_resume_file_are_a_crash_loop);
   RUN(a_resume_file_forgives_the_crashes_before_it);
+  RUN(a_job_that_ran_when_the_daemon_died_goes_on_though_the_disk_was_full);
   RUN(a_job_runs_to_its_end_and_shows_it);
   RUN(bad_bodies_are_refused_with_their_reason);
   RUN(jobs_run_in_order_of_creation_one_at_a_time);
@@ -716,6 +850,9 @@ int main(int argc, char **argv) {
   RUN(jobs_are_listed_newest_first_by_filter);
   RUN(the_history_is_thinned_and_ends_with_the_last_point);
   RUN(a_full_disk_fails_the_job_and_publishes_nothing);
+  RUN(a_job_that_the_store_refused_to_start_starts_once_there_is_room);
+  RUN(what_the_store_refused_is_stored_once_there_is_room);
+  RUN(events_thinned_while_they_are_written_leave_the_store);
   RUN(finished_jobs_go_after_their_time);
   RUN(a_training_publishes_a_version_that_serves);
   RUN(clients_may_look_while_jobs_come_and_go);

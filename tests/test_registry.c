@@ -97,7 +97,8 @@ static enum registry_outcome add_version(struct registry *registry, const char *
                                 .size = file.size,
                                 .job = "job_1",
                                 .metrics = "{\"ess_fraction\":0.25}",
-                                .serve = serve};
+                                .serve = serve,
+                                .serve_first = true};
   enum registry_outcome outcome = registry_add_version(registry, model, &draft, number);
   boltz_text_free(&file);
   return outcome;

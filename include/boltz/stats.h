@@ -86,6 +86,10 @@ struct boltz_estimate {
 struct boltz_estimator;
 #define BOLTZ_ESTIMATE_LANES 16
 
+/** Bytes of an arena that holds the estimator and boltz_estimator_finish(), result included;
+ * SIZE_MAX when no memory could. */
+size_t boltz_estimator_size(const struct boltz_estimate_spec *spec);
+
 enum boltz_status boltz_estimator_new(const struct boltz_estimate_spec *spec,
                                       struct boltz_arena *arena,
                                       struct boltz_estimator **estimator);
@@ -99,8 +103,23 @@ bool boltz_estimator_next(struct boltz_estimator *estimator, int lane, size_t mo
 void boltz_estimator_add(struct boltz_estimator *estimator, int lane, size_t n, const double *log_w,
                          const double *const *columns);
 
+/** How many pieces folding the blocks, and resampling them, is cut into: at least 1. */
+size_t boltz_estimator_pieces(const struct boltz_estimator *estimator);
+
 /**
- * Fold all blocks: values, bootstrap of 200 replicates over the blocks (Efron), Pareto k. The
+ * Do one piece, of about 4 ms at most, once every lane has had its samples. Pieces are independent:
+ * in any order, each by any thread, different ones at once; the result's bits are the same.
+ *
+ *   scratch   what is taken from it is given back
+ *
+ * Errors: NO_MEMORY when scratch is exhausted.
+ */
+enum boltz_status boltz_estimator_fold(struct boltz_estimator *estimator, size_t piece,
+                                       struct boltz_arena *scratch);
+
+/**
+ * Sum up: values, bootstrap of 200 replicates over the blocks (Efron), Pareto k. Pieces that
+ * boltz_estimator_fold() has not done are done here first: all of them, if need be. The
  * result lives in the arena. A value that cannot be had (an empty region or bin, no weight at all)
  * is NaN with stderr NaN; log Z of no weight at all is −infinity; one block has no stderr. A NaN in
  * a column, where the weight is not 0, makes all that is measured in that column NaN.

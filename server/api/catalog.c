@@ -39,6 +39,20 @@ static void add_variables(cJSON *energies) {
   }
 }
 
+/* Members of a job's body that have settings of their own. */
+static void add_parts(cJSON *jobs) {
+  for (int k = 0; job_kind_at(k); k++) {
+    cJSON *list = cJSON_AddArrayToObject(cJSON_GetArrayItem(jobs, k), "parts");
+    for (const struct job_part *part = job_kind_at(k)->parts; part && part->name; part++) {
+      cJSON *item = cJSON_CreateObject();
+      json_add_text(item, "name", part->name);
+      json_add_text(item, "doc", part->doc);
+      cJSON_AddItemToObject(item, "settings", json_field_rows(part->fields));
+      cJSON_AddItemToArray(list, item);
+    }
+  }
+}
+
 static void handle_catalog(struct request *request) {
   cJSON *body = cJSON_CreateObject();
   ADD_FAMILY(body, "energies", boltz_energy_kind_at);
@@ -47,6 +61,7 @@ static void handle_catalog(struct request *request) {
   ADD_FAMILY(body, "moves", boltz_move_kind_at);
   ADD_FAMILY(body, "jobs", job_kind_at);
   add_variables(cJSON_GetObjectItemCaseSensitive(body, "energies"));
+  add_parts(cJSON_GetObjectItemCaseSensitive(body, "jobs"));
   reply_json(request, 200, body);
 }
 

@@ -101,8 +101,9 @@ bool api_query_int(struct request *request, const char *name, int64_t low, int64
   const char *text = request_query(request, name);
   *value = def;
   if (!text) return true;
-  size_t digits = strspn(text, "0123456789");
-  if (!digits || text[digits]) {
+  const char *number = text + (*text == '-');
+  size_t digits = strspn(number, "0123456789");
+  if (!digits || number[digits]) {
     reply_problem(request, 400, "WRONG_TYPE", NULL, "%s = %.64s is not a whole number", name, text);
     return false;
   }

@@ -6,8 +6,9 @@
 
 #include "server/api/api.h"
 
-#define BURST 64         /* events fetched at once */
-#define SILENCE_MS 15000 /* then a comment shows that the stream is alive */
+#define BURST 64 /* events fetched at once */
+/* Then a comment shows that the stream is alive; it is looked at every five seconds. */
+#define SILENCE_MS 10000
 
 static void not_found(struct request *request) {
   reply_problem(request, 404, "JOB_NOT_FOUND", NULL, "there is no job %s", request->parameters[0]);

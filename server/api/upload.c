@@ -88,6 +88,9 @@ static enum boltz_status check_file(struct upload *upload) {
   if (!upload->arena) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for a checkpoint");
   BOLTZ_TRY(boltz_checkpoint_read(request->bytes, request->nbytes, upload->arena, &checkpoint));
   BOLTZ_TRY(checkpoint_fits_model(&checkpoint, upload->model));
+  if (strcmp(checkpoint.precision, REGISTRY_PRECISION) != 0)
+    return boltz_fail(BOLTZ_BAD_CHECKPOINT, "precision = %.32s is not in this build, which has %s",
+                      checkpoint.precision, REGISTRY_PRECISION);
   BOLTZ_TRY(boltz_checkpoint_self_test(&checkpoint, upload->arena));
   upload->draft.bytes = request->bytes;
   upload->draft.size = request->nbytes;
@@ -131,18 +134,19 @@ static void copy_version(struct upload *upload) {
 /* ---- Both ---- */
 
 /* ?serve=true|false; false: the reply is given. */
-static bool take_serve(struct request *request, bool *serve) {
+static bool take_serve(struct request *request, struct version_draft *draft) {
   const char *text = request_query(request, "serve");
-  *serve = text && strcmp(text, "true") == 0;
-  if (!text || *serve || strcmp(text, "false") == 0) return true;
+  draft->serve = text && strcmp(text, "true") == 0;
+  draft->serve_first = !text;
+  if (!text || draft->serve || strcmp(text, "false") == 0) return true;
   reply_problem(request, 400, "WRONG_TYPE", NULL, "serve = %.64s is neither true nor false", text);
   return false;
 }
 
 /* On a worker. */
 static void take(struct request *request) {
-  bool serve = false;
-  if (!take_serve(request, &serve)) return;
+  struct version_draft draft = {0};
+  if (!take_serve(request, &draft)) return;
   struct upload *upload = BOLTZ_NEW(request->arena, struct upload);
   if (!upload) {
     reply_status(request, BOLTZ_NO_MEMORY, "");
@@ -150,7 +154,7 @@ static void take(struct request *request) {
   }
   struct model *model = api_model(request);
   if (!model) return;
-  *upload = (struct upload){.request = request, .model = model, .draft.serve = serve};
+  *upload = (struct upload){.request = request, .model = model, .draft = draft};
   if (request->json) {
     copy_version(upload);
     return;

@@ -1,6 +1,7 @@
 /* mcmc.c - jobs that run Monte Carlo chains and keep what they visit as a dataset. */
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #define COORDINATES_MAX ((size_t)1 << 27) /* of a dataset made here: 1 GiB */
 #define WORK_A_SLICE 16384                /* coordinates moved before other work is let in */
 #define EVENTS 100                        /* progress events of a whole run */
+#define SERIES_MAX ((size_t)1 << 18)      /* values of a series whose autocorrelation is measured */
+#define SAVE_MAX ((size_t)1 << 22)        /* numbers of a resume file while running */
 #define SAVES 10                          /* resume files of a whole run */
 
 struct mcmc_spec {
@@ -66,6 +69,8 @@ static const struct boltz_field fields[] = {
      .doc = "name of the dataset to make"},
     BOLTZ_FIELDS_END};
 
+static const struct job_part parts[] = {{"move", "type and settings of a move", NULL}, {0}};
+
 static const char *const others[] = {"kind", "model", "move", NULL};
 static const char *const move_others[] = {"type", NULL};
 
@@ -80,6 +85,10 @@ struct work {
   double *energies; /* [n] */
   uint64_t slice;   /* steps of a slice */
   double tau;       /* autocorrelation time, at the end */
+  size_t series;    /* the next of dim coordinates and the energy to be measured */
+  bool started;     /* every walker has a place */
+  enum boltz_status failed;
+  char why[256];
 };
 
 static size_t configurations(const struct mcmc_spec *spec) {
@@ -256,6 +265,12 @@ static bool is_due(uint64_t step, uint64_t total, uint64_t times) {
   return step % every == 0;
 }
 
+/* Copying more than this would keep a worker for too long: such a run begins anew after a crash,
+   and ends in the same rows. */
+static bool is_light(const struct work *work) {
+  return work->kept * (size_t)work->chain.x.dim <= SAVE_MAX;
+}
+
 static bool run_slice(struct round *round, int index, struct worker *worker) {
   (void)index;
   struct work *work = (struct work *)round;
@@ -263,30 +278,43 @@ static bool run_slice(struct round *round, int index, struct worker *worker) {
   struct boltz_chain *chain = &work->chain;
   uint64_t burn_in = (uint64_t)spec->burn_in, total = burn_in + (uint64_t)spec->steps;
   if (job_stopping(work->job) != JOB_GO_ON) return false;
+  if (!work->started) { /* finding places to start is work, too */
+    work->failed = boltz_chain_start(chain, worker->scratch);
+    work->started = work->failed == BOLTZ_OK;
+    if (!work->started) snprintf(work->why, sizeof work->why, "%s", boltz_error());
+    return work->started;
+  }
   for (uint64_t k = 0; k < work->slice && chain->step < total; k++) {
     boltz_chain_step(chain, worker->scratch);
     if (chain->step > burn_in && (chain->step - burn_in) % (uint64_t)spec->stride == 0) keep(work);
     tell(work, is_due(chain->step, total, EVENTS));
     size_t size = 0;
-    char *bytes =
-        chain->step < total && is_due(chain->step, total, SAVES) ? save_state(work, &size) : NULL;
-    if (bytes) job_save(work->job, bytes, size, NULL);
+    char *bytes = chain->step < total && is_due(chain->step, total, SAVES) && is_light(work)
+                      ? save_state(work, &size)
+                      : NULL;
+    if (bytes) job_save(work->job, bytes, size);
   }
   return chain->step < total;
 }
 
-/* The slowest of the energy and the coordinates, in steps of the chain. */
-static double autocorrelation_time(const struct work *work) {
+/* The slowest of the energy and the coordinates, in steps of the chain: one series a slice, and of
+   a long run the last SERIES_MAX values. */
+static bool autocorrelation_piece(struct round *round, int index, struct worker *worker) {
+  (void)index;
+  struct work *work = (struct work *)round;
+  if (job_stopping(work->job) != JOB_GO_ON) return false;
   size_t walkers = work->chain.x.n, dim = (size_t)work->chain.x.dim;
-  size_t length = work->n / walkers;
-  double slowest = boltz_stats_autocorrelation_time(work->energies, length, walkers);
-  double *series = malloc(work->n * sizeof *series);
-  for (size_t j = 0; series && j < dim; j++) {
-    for (size_t i = 0; i < work->n; i++) series[i] = work->rows[i * dim + j];
-    slowest = fmax(slowest, boltz_stats_autocorrelation_time(series, length, walkers));
-  }
-  free(series);
-  return slowest * (double)work->spec->stride;
+  size_t length = work->n / walkers, most = SERIES_MAX / walkers;
+  if (length > most && most > 0) length = most;
+  size_t n = length * walkers, first = work->n - n;
+  double *series = boltz_arena_scratch(worker->scratch, n, sizeof *series);
+  if (!series) return false;
+  for (size_t i = 0; i < n; i++)
+    series[i] = work->series == dim ? work->energies[first + i]
+                                    : work->rows[(first + i) * dim + work->series];
+  double tau = boltz_stats_autocorrelation_time(series, length, walkers);
+  work->tau = fmax(work->tau, tau * (double)work->spec->stride);
+  return ++work->series <= dim;
 }
 
 static struct cJSON *publish(struct job *job) {
@@ -307,18 +335,31 @@ static struct cJSON *publish(struct job *job) {
   return result;
 }
 
+static void rest(struct work *work) {
+  size_t size = 0;
+  bool keep_it = work->started && job_stopping(work->job) != JOB_STOP_CANCEL;
+  char *bytes = keep_it ? save_state(work, &size) : NULL;
+  job_rested(work->job, bytes, size);
+}
+
+static void measured(struct round *round, struct worker *worker) {
+  (void)worker;
+  struct work *work = (struct work *)round;
+  if (job_stopping(work->job) == JOB_GO_ON)
+    job_succeeded(work->job, publish);
+  else
+    rest(work);
+}
+
 static void finished(struct round *round, struct worker *worker) {
   (void)worker;
   struct work *work = (struct work *)round;
-  enum job_stop stop = job_stopping(work->job);
-  if (stop == JOB_GO_ON) {
-    work->tau = autocorrelation_time(work);
-    job_succeeded(work->job, publish);
-    return;
-  }
-  size_t size = 0;
-  char *bytes = stop == JOB_STOP_CANCEL ? NULL : save_state(work, &size);
-  job_rested(work->job, bytes, size);
+  if (work->failed != BOLTZ_OK)
+    job_failed(work->job, boltz_status_name(work->failed), "%s", work->why);
+  else if (job_stopping(work->job) == JOB_GO_ON)
+    round_start(round, 1, autocorrelation_piece, measured);
+  else
+    rest(work);
 }
 
 static void mcmc_free_work(struct job *job) {
@@ -342,8 +383,9 @@ static enum boltz_status open_work(struct work *work, const void *resume, size_t
                             spec->seed, (size_t)spec->walkers, work->arena, &work->chain));
   size_t moved = work->chain.x.n * (size_t)energy->dim;
   work->slice = moved < WORK_A_SLICE ? WORK_A_SLICE / moved : 1;
-  if (resume) return load_state(work, resume, size, work->arena);
-  return boltz_chain_start(&work->chain, work->arena);
+  if (!resume) return BOLTZ_OK;
+  work->started = true;
+  return load_state(work, resume, size, work->arena);
 }
 
 static enum boltz_status mcmc_start(struct job *job, const void *resume, size_t size) {
@@ -369,6 +411,7 @@ const struct job_kind job_mcmc = {
         "dataset; the result names the slowest autocorrelation time in steps",
     .source = "Metropolis et al. 1953; Hastings 1970",
     .fields = fields,
+    .parts = parts,
     .parse = mcmc_parse,
     .start = mcmc_start,
     .free_work = mcmc_free_work,

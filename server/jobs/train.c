@@ -35,6 +35,7 @@ static void note_progress(struct work *work) {
   int n = (int)metrics_now(work, metrics);
   struct boltz_train_report report;
   boltz_train_report(work->train, &report);
+  job_progress(work->job, report.step, metrics, n);
   job_event_progress(work->job, report.step, metrics, n);
 }
 
@@ -62,7 +63,7 @@ static void step_finished(struct work *work) {
   if (report.step % spec->checkpoint_every == 0 && !boltz_train_done(work->train)) {
     size_t size = 0;
     char *bytes = train_save_state(work, &size);
-    if (bytes) job_save(work->job, bytes, size, NULL);
+    if (bytes) job_save(work->job, bytes, size);
   }
   if (report.step % spec->validate_every == 0)
     train_measure(work, VALIDATION, validated);
@@ -317,6 +318,7 @@ const struct job_kind job_train = {
         "it as a version",
     .source = "Noé, Olsson, Köhler, Wu, Science 365, eaaw1147 (2019)",
     .fields = train_fields,
+    .parts = train_parts,
     .parse = train_parse,
     .start = train_start,
     .free_work = train_free_work,

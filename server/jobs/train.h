@@ -24,6 +24,7 @@ struct train_spec {
 };
 
 extern const struct boltz_field train_fields[];
+extern const struct job_part train_parts[];
 
 /** job_kind.parse of `train`. */
 enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bool restart,

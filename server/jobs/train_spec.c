@@ -1,8 +1,10 @@
 /* train_spec.c - a training request into a complete specification, and back into JSON. */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/jobs/train.h"
+#include "server/request.h"
 
 #define SPEC(member) offsetof(struct train_spec, member)
 #define DATA(member) offsetof(struct train_data, member)
@@ -105,6 +107,14 @@ static const struct boltz_field data_fields[] = {
      .doc = "every stride-th sweep is kept"},
     BOLTZ_FIELDS_END};
 
+const struct job_part train_parts[] = {
+    {"flow",
+     "base and layers; a list of layers that stops short of the model's domains is completed",
+     NULL},
+    {"data", "what J_ML is trained on", data_fields},
+    {"stages", "a list: the training goes through them in order", boltz_stage_fields},
+    {0}};
+
 static const char *const others[] = {"kind", "model", "flow", "data", "stages", NULL};
 
 /* The flow of the version to go on from, copied through its JSON into the job's arena. */
@@ -136,6 +146,14 @@ static enum boltz_status flow_of_version(struct job *job, int64_t number,
   return status;
 }
 
+/* {} and {"layers": null}: everything is left to the defaults. */
+static bool asks_nothing(const struct boltz_json *flow) {
+  if (flow->type != BOLTZ_JSON_OBJECT) return false;
+  for (const struct boltz_json *child = flow->child; child; child = child->next)
+    if (child->type != BOLTZ_JSON_NULL || strcmp(child->key, "layers") != 0) return false;
+  return true;
+}
+
 static enum boltz_status parse_flow(struct job *job, const struct boltz_json *node, bool restart,
                                     struct train_spec *spec, const char **reason) {
   const struct boltz_energy *energy = &job->model->energy;
@@ -147,7 +165,13 @@ static enum boltz_status parse_flow(struct job *job, const struct boltz_json *no
                            (long long)spec->from_version);
     return flow_of_version(job, spec->from_version, &spec->flow, reason);
   }
-  if (!node) return boltz_plan_flow(energy, job->arena, &spec->flow);
+  if (!node || asks_nothing(node)) {
+    enum boltz_status status = boltz_plan_flow(energy, job->arena, &spec->flow);
+    if (status == BOLTZ_OK) return status;
+    char why[300];
+    snprintf(why, sizeof why, "%s", boltz_error()); /* its place is not in the request */
+    return boltz_fail(status, "no default flow for model %s: %s", job->model_name, why);
+  }
   BOLTZ_TRY(
       boltz_fail_under(boltz_flow_spec_parse(node, energy->dim, job->arena, &spec->flow), "/flow"));
   return boltz_fail_under(boltz_flow_spec_complete(&spec->flow, energy, job->arena), "/flow");
@@ -172,6 +196,10 @@ static enum boltz_status parse_data(struct job *job, const struct boltz_json *no
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/stride", "stride = %lld is over steps = %lld",
                          (long long)data->stride, (long long)data->steps);
   if (!data->dataset || restart) return BOLTZ_OK;
+  if (!name_is_well_formed(data->dataset)) {
+    *reason = "BAD_NAME";
+    return boltz_fail_at(BOLTZ_WRONG_TYPE, "/data/dataset", "\"%s\" is not a name", data->dataset);
+  }
   struct dataset dataset;
   if (!registry_dataset(job->server->registry, data->dataset, &dataset)) {
     *reason = "DATASET_NOT_FOUND";
