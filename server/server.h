@@ -3,6 +3,8 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include <stdatomic.h>
+
 struct config;
 struct log;
 struct metrics;
@@ -22,7 +24,8 @@ struct server {
   struct registry *registry; /* models and versions in memory */
   struct jobs *jobs;
   struct http *http;
-  long long started_ms; /* wall clock, for uptime */
+  long long started_ms;         /* wall clock, for uptime */
+  atomic_size_t estimate_bytes; /* that estimates under way may take: api/estimate.c */
 };
 
 #endif

@@ -173,6 +173,70 @@ static void the_cut_and_the_order_of_lanes_leave_the_bits_alone(void) {
   boltz_arena_close(arena);
 }
 
+/* Every value of an estimate in one row. */
+enum { row_length = 3 + 4 + 8 + 8 + 4 * bins };
+
+static void flatten(const struct boltz_estimate *r, double row[row_length]) {
+  const double head[] = {r->ess, r->ess_fraction, r->pareto_k};
+  const struct boltz_profile *p = &r->profiles[0];
+  const double *const column[] = {p->centers, p->free_energy, p->stderr_, p->ess};
+  memcpy(row, head, sizeof head);
+  memcpy(row + 3, &r->log_z, 4 * sizeof(double));
+  memcpy(row + 7, r->averages, 8 * sizeof(double));
+  memcpy(row + 15, r->differences, 8 * sizeof(double));
+  for (int c = 0; c < 4; c++) memcpy(row + 23 + c * bins, column[c], bins * sizeof(double));
+}
+
+/* Done first: pieces first, first + step, … before `end`; finish has the others to do. */
+static void estimate_in_pieces(const struct sample *s, long first, long step, long end,
+                               double row[row_length]) {
+  struct boltz_estimate_spec spec = spec_of(s->n);
+  struct boltz_arena *arena = boltz_arena_open(0), *scratch = boltz_arena_open(0);
+  struct boltz_estimator *e = NULL;
+  struct boltz_estimate result = {0};
+  CHECK_INT(boltz_estimator_new(&spec, arena, &e), BOLTZ_OK);
+  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) feed_lane(e, lane, 1000, s);
+  const long pieces = (long)boltz_estimator_pieces(e);
+  CHECK(pieces >= 3); /* or there is no order to speak of */
+  for (long k = first < 0 ? pieces - 1 : first; k >= 0 && k < pieces && k < end; k += step)
+    CHECK_INT(boltz_estimator_fold(e, (size_t)k, scratch), BOLTZ_OK);
+  CHECK_INT(boltz_estimator_finish(e, arena, &result), BOLTZ_OK);
+  flatten(&result, row);
+  boltz_arena_close(scratch);
+  boltz_arena_close(arena);
+}
+
+static void pieces_in_any_order_leave_the_bits_alone(void) {
+  const struct sample s = draw(4, 12345, 0.5);
+  double want[row_length], row[row_length];
+  estimate_in_pieces(&s, 0, 1, 0, want); /* all by finish */
+  const long first[] = {0, -1, 1, 0}, step[] = {1, -1, 2, 1}, end[] = {1000, 1000, 1000, 2};
+  for (int k = 0; k < 4; k++) {
+    estimate_in_pieces(&s, first[k], step[k], end[k], row);
+    bits_equal(row, want, row_length);
+  }
+  discard(s);
+}
+
+static void a_piece_without_room_says_so_and_can_be_done_again(void) {
+  const struct sample s = draw(4, 5000, 0.5);
+  struct boltz_estimate_spec spec = spec_of(s.n);
+  struct boltz_arena *arena = boltz_arena_open(0), *narrow = boltz_arena_open(1000);
+  struct boltz_estimator *e = NULL;
+  struct boltz_estimate result = {0};
+  double want[row_length], row[row_length];
+  CHECK_INT(boltz_estimator_new(&spec, arena, &e), BOLTZ_OK);
+  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) feed_lane(e, lane, 1000, &s);
+  CHECK_INT(boltz_estimator_fold(e, 0, narrow), BOLTZ_NO_MEMORY);
+  CHECK_INT(boltz_estimator_finish(e, arena, &result), BOLTZ_OK);
+  flatten(&result, row);
+  estimate_in_pieces(&s, 0, 1, 1000, want);
+  bits_equal(row, want, row_length);
+  boltz_arena_close(narrow);
+  boltz_arena_close(arena);
+  discard(s);
+}
+
 /* ---- blocks ---- */
 
 static void blocks_cover_every_sample_once_and_runs_never_cross_them(void) {
@@ -340,6 +404,31 @@ static void memory_does_not_grow_with_n_but_by_its_root(void) {
   CHECK_MSG(size[1] < 12 * size[0], "%zu, %zu", size[0], size[1]); /* 10 times, and whole chunks */
 }
 
+static void an_arena_of_the_size_that_was_told_is_enough_and_not_wasteful(void) {
+  const size_t sizes[] = {1, 3, 100, 1000, 20000};
+  const struct sample s = draw(4, 20000, 0.5);
+  for (int k = 0; k < 5; k++) {
+    struct boltz_estimate_spec spec = spec_of(sizes[k]);
+    const size_t size = boltz_estimator_size(&spec);
+    struct boltz_arena *arena = boltz_arena_open(size);
+    struct boltz_estimator *e = NULL;
+    struct boltz_estimate result = {0};
+    CHECK_INT(boltz_estimator_new(&spec, arena, &e), BOLTZ_OK);
+    for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) feed_lane(e, lane, 1000, &s);
+    CHECK_INT(boltz_estimator_finish(e, arena, &result), BOLTZ_OK);
+    /* 8 bytes for each of 1 + 7 + 20 + 21 sums a block, 25 values a replicate, 17 tails of 3√n, and
+     * half as much again for the small ones, but for some 20 kB. */
+    const double blocks = sizes[k] < 1000 ? (double)sizes[k] : 1000;
+    const double bytes = 8 * (49 * blocks + 25 * 200 + 17 * 3 * sqrt((double)sizes[k]));
+    CHECK_MSG((double)size < 1.5 * bytes + 20000, "%zu, %g", size, bytes);
+    boltz_arena_close(arena);
+  }
+  struct boltz_profile_spec wide[] = {{.low = 0, .high = 1, .bins = INT32_MAX}};
+  struct boltz_estimate_spec spec = {.n = 1000, .nprofiles = 1, .profiles = wide};
+  CHECK(boltz_estimator_size(&spec) > (size_t)INT32_MAX * 16000); /* 2 sums a bin and block */
+  discard(s);
+}
+
 /* ---- errors ---- */
 
 static void an_error_shrinks_as_one_over_the_root_of_n(void) {
@@ -401,6 +490,8 @@ int main(int argc, char **argv) {
   RUN(every_value_is_within_four_errors_of_the_truth);
   RUN(the_sums_are_those_of_the_plain_formulas);
   RUN(the_cut_and_the_order_of_lanes_leave_the_bits_alone);
+  RUN(pieces_in_any_order_leave_the_bits_alone);
+  RUN(a_piece_without_room_says_so_and_can_be_done_again);
   RUN(blocks_cover_every_sample_once_and_runs_never_cross_them);
   RUN(sizes_around_the_number_of_blocks_are_estimated_alike);
   RUN(no_weight_at_all_leaves_nothing_to_say);
@@ -411,6 +502,7 @@ int main(int argc, char **argv) {
   RUN(a_nan_in_a_column_does_not_vanish);
   RUN(what_cannot_be_estimated_is_refused_with_a_sentence);
   RUN(memory_does_not_grow_with_n_but_by_its_root);
+  RUN(an_arena_of_the_size_that_was_told_is_enough_and_not_wasteful);
   RUN(an_error_shrinks_as_one_over_the_root_of_n);
   RUN(intervals_cover_and_errors_are_those_of_repeated_experiments);
   return check_report();

@@ -4,7 +4,8 @@
 
 #include "server/api/estimate.h"
 
-#define ARENA_BYTES ((size_t)512 << 20) /* holds the most bins and the longest tails */
+#define ESTIMATE_BYTES ((size_t)512 << 20) /* holds the most bins and the longest tails */
+#define SERVER_BYTES ((size_t)1 << 30)     /* of all estimates under way */
 
 _Static_assert(BOLTZ_ESTIMATE_LANES <= ROUND_MOST, "a lane is a piece of a round");
 
@@ -13,10 +14,12 @@ struct estimate {
   struct request *request;
   struct model *model;
   struct version *version;
+  size_t bytes;              /* its part of the server's estimate_bytes */
   struct boltz_arena *arena; /* of the estimator and its result */
   struct estimate_request asked;
   struct boltz_estimator *estimator;
   size_t tile;
+  atomic_size_t piece; /* the next one to fold */
   atomic_size_t non_finite;
   atomic_bool stopped, starved;
 };
@@ -56,14 +59,42 @@ static bool measure(struct estimate *estimate, int lane, uint64_t first, size_t 
   return true;
 }
 
+/* ---- The slices ---- */
+
+static bool halted(struct estimate *estimate) {
+  if (atomic_load(&estimate->request->cancelled)) atomic_store(&estimate->stopped, true);
+  return atomic_load(&estimate->stopped) || atomic_load(&estimate->starved);
+}
+
+static bool make_estimator(struct round *round, int index, struct worker *worker) {
+  (void)index, (void)worker;
+  struct estimate *estimate = (struct estimate *)round;
+  if (halted(estimate)) return false;
+  estimate->arena = boltz_arena_open(estimate->bytes);
+  if (!estimate->arena ||
+      boltz_estimator_new(&estimate->asked.spec, estimate->arena, &estimate->estimator) != BOLTZ_OK)
+    atomic_store(&estimate->starved, true);
+  return false;
+}
+
 static bool next_run(struct round *round, int lane, struct worker *worker) {
   struct estimate *estimate = (struct estimate *)round;
   uint64_t first = 0;
   size_t n = 0;
-  if (atomic_load(&estimate->request->cancelled)) atomic_store(&estimate->stopped, true);
-  if (atomic_load(&estimate->stopped) || atomic_load(&estimate->starved)) return false;
+  if (halted(estimate)) return false;
   if (!boltz_estimator_next(estimate->estimator, lane, estimate->tile, &first, &n)) return false;
   if (!measure(estimate, lane, first, n, worker->scratch)) atomic_store(&estimate->starved, true);
+  return true;
+}
+
+static bool next_piece(struct round *round, int index, struct worker *worker) {
+  (void)index;
+  struct estimate *estimate = (struct estimate *)round;
+  if (halted(estimate)) return false;
+  size_t piece = atomic_fetch_add(&estimate->piece, 1);
+  if (piece >= boltz_estimator_pieces(estimate->estimator)) return false;
+  if (boltz_estimator_fold(estimate->estimator, piece, worker->scratch) != BOLTZ_OK)
+    atomic_store(&estimate->starved, true);
   return true;
 }
 
@@ -137,38 +168,65 @@ static cJSON *reply_of(const struct estimate *estimate, const struct boltz_estim
 
 /* ---- Start and end ---- */
 
-/* Give back everything but the request. */
-static void release(struct version *version, struct model *model, struct boltz_arena *arena) {
-  boltz_arena_close(arena);
-  version_release(version);
-  model_release(model);
+/* Take the estimate's bytes from what all may have; false: they are spent. */
+static bool reserve(struct server *server, size_t bytes) {
+  size_t taken = atomic_load(&server->estimate_bytes);
+  do {
+    if (bytes > SERVER_BYTES - taken) return false;
+  } while (!atomic_compare_exchange_weak(&server->estimate_bytes, &taken, taken + bytes));
+  return true;
 }
 
-static void after_runs(struct round *round, struct worker *worker) {
+/* Give back everything but the request. */
+static void release(struct estimate *estimate) {
+  boltz_arena_close(estimate->arena);
+  atomic_fetch_sub(&estimate->request->server->estimate_bytes, estimate->bytes);
+  version_release(estimate->version);
+  model_release(estimate->model);
+}
+
+/* Did the work end early? Then the reply is given. */
+static bool ended_early(struct estimate *estimate) {
+  struct request *request = estimate->request;
+  if (!halted(estimate)) return false;
+  bool starved = atomic_load(&estimate->starved);
+  release(estimate);
+  if (starved)
+    reply_status(request, boltz_fail(BOLTZ_NO_MEMORY, "memory for the estimate is exhausted"), "");
+  else
+    reply_problem(request, 503, "DEADLINE", NULL,
+                  "the request took longer than request_deadline_ms = %lld allows",
+                  (long long)request->server->config->request_deadline_ms);
+  return true;
+}
+
+static void after_pieces(struct round *round, struct worker *worker) {
   (void)worker;
   struct estimate *estimate = (struct estimate *)round;
   struct request *request = estimate->request;
   struct boltz_estimate result;
-  cJSON *body = NULL;
-  enum boltz_status status = BOLTZ_OK;
-  bool stopped = atomic_load(&estimate->stopped);
-  if (atomic_load(&estimate->starved))
-    status = boltz_fail(BOLTZ_NO_MEMORY, "memory for the estimate is exhausted");
-  else if (!stopped)
-    status = boltz_estimator_finish(estimate->estimator, estimate->arena, &result);
-  if (status == BOLTZ_OK && !stopped) {
-    body = reply_of(estimate, &result);
-    metrics_add(request->server->metrics, METRIC_SAMPLES, estimate->asked.spec.n);
+  if (ended_early(estimate)) return;
+  if (boltz_estimator_finish(estimate->estimator, estimate->arena, &result) != BOLTZ_OK) {
+    atomic_store(&estimate->starved, true);
+    ended_early(estimate);
+    return;
   }
-  release(estimate->version, estimate->model, estimate->arena);
-  if (status != BOLTZ_OK)
-    reply_status(request, status, "");
-  else if (stopped)
-    reply_problem(request, 503, "DEADLINE", NULL,
-                  "the request took longer than request_deadline_ms = %lld allows",
-                  (long long)request->server->config->request_deadline_ms);
-  else
-    reply_json(request, 200, body);
+  cJSON *body = reply_of(estimate, &result);
+  metrics_add(request->server->metrics, METRIC_SAMPLES, estimate->asked.spec.n);
+  release(estimate);
+  reply_json(request, 200, body);
+}
+
+static void after_runs(struct round *round, struct worker *worker) {
+  (void)worker;
+  if (ended_early((struct estimate *)round)) return;
+  round_start(round, ROUND_MOST, next_piece, after_pieces);
+}
+
+static void after_make(struct round *round, struct worker *worker) {
+  (void)worker;
+  if (ended_early((struct estimate *)round)) return;
+  round_start(round, BOLTZ_ESTIMATE_LANES, next_run, after_runs);
 }
 
 /* The body, checked; false: the reply is given. */
@@ -191,6 +249,26 @@ static bool parse(struct request *request, const struct model *model,
   return true;
 }
 
+/* Is there memory for it? false: the reply is given. */
+static bool admit(struct request *request, struct estimate *estimate) {
+  size_t bytes = boltz_estimator_size(&estimate->asked.spec);
+  if (bytes > ESTIMATE_BYTES) {
+    reply_status(request,
+                 boltz_fail(BOLTZ_NO_MEMORY, "an estimate of %lld samples needs too much memory",
+                            (long long)estimate->asked.options.n),
+                 "");
+    return false;
+  }
+  if (!reserve(request->server, bytes)) {
+    reply_problem(request, 503, "QUEUE_FULL", NULL,
+                  "the estimates under way take the %zu MiB that all may: try again in a second",
+                  SERVER_BYTES >> 20);
+    return false;
+  }
+  estimate->bytes = bytes;
+  return true;
+}
+
 static void start(struct request *request, struct estimate *estimate, struct model *model) {
   struct version *version = NULL;
   if (!parse(request, model, &estimate->asked) ||
@@ -198,23 +276,18 @@ static void start(struct request *request, struct estimate *estimate, struct mod
     model_release(model);
     return;
   }
+  if (!admit(request, estimate)) {
+    version_release(version);
+    model_release(model);
+    return;
+  }
   estimate->request = request;
   estimate->model = model;
   estimate->version = version;
-  estimate->arena = boltz_arena_open(ARENA_BYTES);
   estimate->tile = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
   estimate->round.pool = request->server->pool;
   estimate->round.class_ = POOL_INTERACTIVE;
-  enum boltz_status status =
-      estimate->arena
-          ? boltz_estimator_new(&estimate->asked.spec, estimate->arena, &estimate->estimator)
-          : boltz_fail(BOLTZ_NO_MEMORY, "memory for the estimate is exhausted");
-  if (status == BOLTZ_OK) {
-    round_start(&estimate->round, BOLTZ_ESTIMATE_LANES, next_run, after_runs);
-    return;
-  }
-  release(version, model, estimate->arena);
-  reply_status(request, status, "");
+  round_start(&estimate->round, 1, make_estimator, after_make);
 }
 
 static void handle_estimate(struct request *request) {

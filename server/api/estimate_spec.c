@@ -8,7 +8,7 @@
 #include "server/api/estimate.h"
 
 #define OBSERVABLES_MAX 64 /* of each of averages, differences, profiles */
-#define BINS_MAX 10000     /* of all profiles together: 24 MB for every 1000 */
+#define BINS_MAX 10000     /* of all profiles together: 18 MB for every 1000 */
 
 #define OPTION(member) offsetof(struct estimate_options, member)
 
