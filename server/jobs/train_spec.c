@@ -154,27 +154,50 @@ static bool asks_nothing(const struct boltz_json *flow) {
   return true;
 }
 
+static enum boltz_status given_flow(struct job *job, const struct boltz_json *node,
+                                    struct boltz_flow_spec *flow) {
+  const struct boltz_energy *energy = &job->model->energy;
+  BOLTZ_TRY(boltz_fail_under(boltz_flow_spec_parse(node, energy->dim, job->arena, flow), "/flow"));
+  return boltz_fail_under(boltz_flow_spec_complete(flow, energy, job->arena), "/flow");
+}
+
+static bool same_flow(struct job *job, const struct boltz_flow_spec *a,
+                      const struct boltz_flow_spec *b) {
+  struct boltz_text one = {0}, other = {0};
+  boltz_flow_spec_print(a, job->arena, &one);
+  boltz_flow_spec_print(b, job->arena, &other);
+  bool same = !one.failed && !other.failed && strcmp(one.data, other.data) == 0;
+  boltz_text_free(&one);
+  boltz_text_free(&other);
+  return same;
+}
+
+/* A version's flow, which a job's own spec may name again. */
+static enum boltz_status old_flow(struct job *job, const struct boltz_json *node,
+                                  struct train_spec *spec, const char **reason) {
+  struct boltz_flow_spec given;
+  BOLTZ_TRY(flow_of_version(job, spec->from_version, &spec->flow, reason));
+  if (!node) return BOLTZ_OK;
+  BOLTZ_TRY(given_flow(job, node, &given));
+  if (same_flow(job, &given, &spec->flow)) return BOLTZ_OK;
+  return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/flow",
+                       "flow is not that of version %lld: leave it out, or leave from_version out",
+                       (long long)spec->from_version);
+}
+
+static enum boltz_status new_flow(struct job *job, struct boltz_flow_spec *flow) {
+  enum boltz_status status = boltz_plan_flow(&job->model->energy, job->arena, flow);
+  if (status == BOLTZ_OK) return status;
+  char why[300];
+  snprintf(why, sizeof why, "%s", boltz_error()); /* its place is not in the request */
+  return boltz_fail(status, "no default flow for model %s: %s", job->model_name, why);
+}
+
 static enum boltz_status parse_flow(struct job *job, const struct boltz_json *node, bool restart,
                                     struct train_spec *spec, const char **reason) {
-  const struct boltz_energy *energy = &job->model->energy;
-  if (node && node->type == BOLTZ_JSON_NULL) node = NULL;
-  if (spec->from_version && !restart) {
-    if (node)
-      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/flow",
-                           "flow cannot be given with from_version: version %lld has its own",
-                           (long long)spec->from_version);
-    return flow_of_version(job, spec->from_version, &spec->flow, reason);
-  }
-  if (!node || asks_nothing(node)) {
-    enum boltz_status status = boltz_plan_flow(energy, job->arena, &spec->flow);
-    if (status == BOLTZ_OK) return status;
-    char why[300];
-    snprintf(why, sizeof why, "%s", boltz_error()); /* its place is not in the request */
-    return boltz_fail(status, "no default flow for model %s: %s", job->model_name, why);
-  }
-  BOLTZ_TRY(
-      boltz_fail_under(boltz_flow_spec_parse(node, energy->dim, job->arena, &spec->flow), "/flow"));
-  return boltz_fail_under(boltz_flow_spec_complete(&spec->flow, energy, job->arena), "/flow");
+  if (node && (node->type == BOLTZ_JSON_NULL || asks_nothing(node))) node = NULL;
+  if (spec->from_version && !restart) return old_flow(job, node, spec, reason);
+  return node ? given_flow(job, node, &spec->flow) : new_flow(job, &spec->flow);
 }
 
 static enum boltz_status parse_data(struct job *job, const struct boltz_json *node, bool restart,

@@ -130,6 +130,35 @@ static void a_training_job_ends_as_a_version(void) {
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) answer_free(all[k]);
 }
 
+static void a_version_is_trained_further_and_its_spec_can_be_sent_again(void) {
+  struct answer job =
+      run_job(&server,
+              "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,"
+              "\"from_version\":1,\"data\":{\"walkers\":16,\"steps\":400,\"stride\":4,"
+              "\"burn_in\":200},\"stages\":[{\"steps\":5,\"batch\":100,"
+              "\"learning_rate\":0.0001,\"ml\":1}]}",
+              60, NULL);
+  CHECK_TEXT(answer_text(&job, "status"), "succeeded");
+  /* five small steps leave a good flow good */
+  CHECK(answer_number(&job, "result.metrics.ess_fraction") > 0.9);
+  const char *spec = strstr(job.body, "\"spec\":{"),
+             *end = spec ? strstr(spec, ",\"progress\"") : NULL;
+  CHECK(spec && end);
+  char *again = spec && end ? strndup(spec + 7, (size_t)(end - spec - 7)) : NULL;
+  struct answer second = call(&server, "POST", "/v1/jobs", again);
+  CHECK_MSG(second.status == 202, "%s", second.body);
+  CHECK(wait_status(answer_text(&second, "id"), "succeeded", 60));
+  free(again);
+  answer_free(&job);
+  answer_free(&second);
+  struct answer other = call(&server, "POST", "/v1/jobs",
+                             "{\"kind\":\"train\",\"model\":\"example-double-well\","
+                             "\"from_version\":1," SMALL_FLOW "}");
+  CHECK_INT(other.status, 422);
+  CHECK_TEXT(answer_text(&other, "errors.0.pointer"), "/flow");
+  answer_free(&other);
+}
+
 static void a_new_version_is_swapped_in_without_a_dropped_request(void) {
   char id[40];
   submit("{\"kind\":\"train\",\"model\":\"example-double-well\",\"seed\":9," SMALL_FLOW
@@ -415,6 +444,7 @@ int main(int argc, char **argv) {
     return 1;
   }
   RUN(a_training_job_ends_as_a_version);
+  RUN(a_version_is_trained_further_and_its_spec_can_be_sent_again);
   RUN(a_new_version_is_swapped_in_without_a_dropped_request);
   RUN(jobs_are_paused_resumed_and_cancelled);
   RUN(a_queued_job_waits_its_turn_and_lists_are_filtered);
