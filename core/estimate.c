@@ -64,9 +64,13 @@ static bool measure_row(struct boltz_estimator *e) {
 /* A piece of about 4 ms, at 1 … 2 ns a sum: the rows of many bins come from main memory. */
 static const size_t piece_sums = (size_t)1 << 21;
 
-/* A replicate of few sums is still drawn, and its residuals have divisions. */
+/* Where a replicate itself is too much for a piece; all but bins are in its first strip. */
+static const size_t widest_strip = 4096;
+
+/* A replicate of few sums is still drawn, its residuals have divisions, and its values logarithms.
+ */
 static size_t replicate_cost(const struct boltz_estimator *e) {
-  return e->blocks * (e->nlinear + 8 * e->fold.nmeasured + 32);
+  return e->blocks * (e->nlinear + 8 * e->fold.nmeasured + 32) + 32 * e->fold.nvalue;
 }
 
 static size_t at_least_1(size_t n) {
@@ -77,8 +81,10 @@ static void cut_pieces(struct boltz_estimator *e) {
   struct fold *f = &e->fold;
   f->span = at_least_1(piece_sums / e->blocks);
   f->ntotals = (e->nlinear + e->nsquare - 1) / f->span + 1;
-  f->each = at_least_1(piece_sums / replicate_cost(e));
-  f->npieces = f->ntotals + (bootstrap_replicates - 1) / f->each + 1;
+  f->strip = linear_bins(e) > widest_strip ? linear_bins(e) : widest_strip;
+  f->nstrips = (e->nlinear - 1) / f->strip + 1;
+  f->each = at_least_1(piece_sums / (replicate_cost(e) / f->nstrips + 1));
+  f->npieces = f->ntotals + ((bootstrap_replicates - 1) / f->each + 1) * f->nstrips;
 }
 
 static void carve_fold(struct boltz_estimator *e, struct carving *c) {

@@ -31,7 +31,8 @@ struct lane {
 struct fold {
   size_t nmeasured, nvalue; /* nvalue = nmeasured + bins */
   size_t span, ntotals;     /* sums of the total that a piece makes, pieces of that kind */
-  size_t each, npieces;     /* replicates that a piece makes, pieces in all */
+  size_t strip, nstrips;    /* linear sums that a piece of a replicate makes, such pieces */
+  size_t each, npieces;     /* replicates that a piece is of, pieces in all */
   bool *done;               /* [npieces] */
   double *total;            /* [nlinear + nsquare] of the whole sample */
   double *again;            /* [replicates, nvalue] what each replicate says */

@@ -10,6 +10,14 @@
 
 /* ---- totals and values ---- */
 
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+static size_t larger(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
 static bool new_scratch(const struct boltz_estimator *e, struct boltz_arena *arena,
                         struct piece_scratch *s) {
   s->scale = boltz_arena_scratch(arena, e->blocks, sizeof *s->scale);
@@ -26,23 +34,23 @@ static void level(const struct boltz_estimator *e, struct piece_scratch *s) {
   for (size_t b = 0; b < e->blocks; b++) s->scale[b] = exp(block_row(e, b)[0] - s->shift);
 }
 
-/* total [nlinear] = Σ over blocks of draws·row */
-static void add_blocks(const struct boltz_estimator *e, const struct piece_scratch *s,
-                       double *total) {
-  memset(total, 0, e->nlinear * sizeof *total);
+/* total [first … end−1] = Σ over blocks of draws·row */
+static void add_blocks(const struct boltz_estimator *e, const struct piece_scratch *s, size_t first,
+                       size_t end, double *total) {
+  memset(total + first, 0, (end - first) * sizeof *total);
   for (size_t b = 0; b < e->blocks; b++) {
     const double times = (double)s->draws[b], scale = s->scale[b];
     if (times == 0) continue;
     const double *sum = block_row(e, b) + 1;
-    for (size_t k = 0; k < e->nlinear; k++) total[k] += times * (sum[k] * scale);
+    for (size_t k = first; k < end; k++) total[k] += times * (sum[k] * scale);
   }
 }
 
 /* Sums first … end−1 of the whole sample, linear ones and squares. */
 static void add_span(const struct boltz_estimator *e, const double *scale, size_t first, size_t end,
                      double *total) {
-  const size_t linear_end = end < e->nlinear ? end : e->nlinear;
-  const size_t square = first > e->nlinear ? first : e->nlinear;
+  const size_t linear_end = smaller(end, e->nlinear);
+  const size_t square = larger(first, e->nlinear);
   memset(total + first, 0, (end - first) * sizeof *total);
   for (size_t b = 0; b < e->blocks; b++) {
     const double *sum = block_row(e, b) + 1, twice = scale[b] * scale[b];
@@ -64,7 +72,7 @@ static double free_energy(double part, double whole, double width) {
   return part > 0 ? log(width) - log(part / whole) : NAN;
 }
 
-/* The values that totals over n samples say. */
+/* What totals over n samples say of log Z, averages and differences. */
 static void evaluate(const struct boltz_estimator *e, double shift, const double *total, double n,
                      double *value) {
   const struct boltz_estimate_spec *spec = &e->spec;
@@ -74,11 +82,21 @@ static void evaluate(const struct boltz_estimator *e, double shift, const double
   const double *region = total + linear_difference(e, 0);
   for (int k = 0; k < spec->ndifferences; k++, region += 2)
     *value++ = region[0] > 0 && region[1] > 0 ? log(region[0]) - log(region[1]) : NAN;
-  const double *bin = total + linear_bins(e);
-  for (int p = 0; p < spec->nprofiles; p++) {
-    const struct boltz_profile_spec *profile = &spec->profiles[p];
+}
+
+/* What totals say of bins first … end−1, counted through all profiles. */
+static void evaluate_bins(const struct boltz_estimator *e, const double *total, size_t first,
+                          size_t end, double *value) {
+  const double *part = total + linear_bins(e);
+  size_t start = 0; /* of the profile */
+  value += e->fold.nmeasured;
+  for (int p = 0; p < e->spec.nprofiles; p++) {
+    const struct boltz_profile_spec *profile = &e->spec.profiles[p];
     const double width = (profile->high - profile->low) / profile->bins;
-    for (int k = 0; k < profile->bins; k++) *value++ = free_energy(*bin++, w, width);
+    const size_t stop = start + (size_t)profile->bins;
+    for (size_t k = larger(first, start); k < smaller(end, stop); k++)
+      value[k] = free_energy(part[k], total[0], width);
+    start = stop;
   }
 }
 
@@ -126,23 +144,29 @@ static void draw_blocks(const struct boltz_estimator *e, uint64_t replicate, uin
   }
 }
 
-static void replicate(struct boltz_estimator *e, struct piece_scratch *s, size_t replicate_) {
+/* One strip of a replicate. Of the others it needs the whole weight. */
+static void replicate(struct boltz_estimator *e, struct piece_scratch *s, size_t replicate_,
+                      size_t strip) {
   const struct fold *f = &e->fold;
+  const size_t first = strip * f->strip, end = smaller(first + f->strip, e->nlinear);
   double *value = f->again + replicate_ * f->nvalue;
   draw_blocks(e, replicate_, s->draws);
-  add_blocks(e, s, s->total);
-  evaluate(e, s->shift, s->total, count_samples(e, s->draws), value);
-  residuals(e, s->scale, s->draws, s->total, value, f->again_variance + replicate_ * f->nmeasured);
+  add_blocks(e, s, first, end, s->total);
+  if (first > 0) {
+    add_blocks(e, s, 0, 1, s->total);
+  } else {
+    evaluate(e, s->shift, s->total, count_samples(e, s->draws), value);
+    residuals(e, s->scale, s->draws, s->total, value,
+              f->again_variance + replicate_ * f->nmeasured);
+  }
+  evaluate_bins(e, s->total, larger(first, linear_bins(e)) - linear_bins(e), end - linear_bins(e),
+                value);
 }
 
 /* ---- pieces ---- */
 
 size_t boltz_estimator_pieces(const struct boltz_estimator *e) {
   return e->fold.npieces;
-}
-
-static size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
 }
 
 static bool is_fed(const struct boltz_estimator *e) {
@@ -158,9 +182,10 @@ static void fold_piece(struct boltz_estimator *e, size_t piece, struct piece_scr
     const size_t first = piece * f->span;
     add_span(e, s->scale, first, smaller(first + f->span, e->nlinear + e->nsquare), f->total);
   } else if (s->shift > -INFINITY) {
-    const size_t first = (piece - f->ntotals) * f->each;
+    const size_t of_replicates = piece - f->ntotals, strip = of_replicates % f->nstrips;
+    const size_t first = of_replicates / f->nstrips * f->each;
     const size_t end = smaller(first + f->each, bootstrap_replicates);
-    for (size_t r = first; r < end; r++) replicate(e, s, r);
+    for (size_t r = first; r < end; r++) replicate(e, s, r, strip);
   }
   f->done[piece] = true;
 }
@@ -329,6 +354,7 @@ static void sum_up(struct boltz_estimator *e, const struct piece_scratch *s) {
     return;
   }
   evaluate(e, s->shift, f->total, count_samples(e, NULL), f->value);
+  evaluate_bins(e, f->total, 0, e->bins, f->value);
   residuals(e, s->scale, NULL, f->total, f->value, f->variance);
   for (size_t r = 0; r < bootstrap_replicates; r++) take_replicate(f, r);
 }

@@ -237,6 +237,29 @@ static void a_piece_without_room_says_so_and_can_be_done_again(void) {
   discard(s);
 }
 
+/* 5000 bins before them push the other profile's into later pieces of every replicate. */
+static void bins_are_the_same_beside_thousands_of_others(void) {
+  const struct sample s = draw(4, 200, 0.5);
+  struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_profile_spec both[] = {{.column = 1, .low = 0, .high = 9, .bins = 5000},
+                                      profiles[0]};
+  struct boltz_estimate_spec spec = spec_of(s.n);
+  struct boltz_estimator *e = NULL;
+  struct boltz_estimate r = {0};
+  const struct boltz_estimate want = estimate(arena, &s, 100, 1);
+  spec.nprofiles = 2;
+  spec.profiles = both;
+  CHECK_INT(boltz_estimator_new(&spec, arena, &e), BOLTZ_OK);
+  for (int lane = 0; lane < BOLTZ_ESTIMATE_LANES; lane++) feed_lane(e, lane, 100, &s);
+  CHECK_INT(boltz_estimator_finish(e, arena, &r), BOLTZ_OK);
+  bits_equal(&r.log_z.value, &want.log_z.value, 4);
+  bits_equal(r.profiles[1].free_energy, want.profiles[0].free_energy, bins);
+  bits_equal(r.profiles[1].stderr_, want.profiles[0].stderr_, bins);
+  bits_equal(r.profiles[1].ess, want.profiles[0].ess, bins);
+  discard(s);
+  boltz_arena_close(arena);
+}
+
 /* ---- blocks ---- */
 
 static void blocks_cover_every_sample_once_and_runs_never_cross_them(void) {
@@ -492,6 +515,7 @@ int main(int argc, char **argv) {
   RUN(the_cut_and_the_order_of_lanes_leave_the_bits_alone);
   RUN(pieces_in_any_order_leave_the_bits_alone);
   RUN(a_piece_without_room_says_so_and_can_be_done_again);
+  RUN(bins_are_the_same_beside_thousands_of_others);
   RUN(blocks_cover_every_sample_once_and_runs_never_cross_them);
   RUN(sizes_around_the_number_of_blocks_are_estimated_alike);
   RUN(no_weight_at_all_leaves_nothing_to_say);

@@ -6,6 +6,7 @@
 
 #define ESTIMATE_BYTES ((size_t)512 << 20) /* holds the most bins and the longest tails */
 #define SERVER_BYTES ((size_t)1 << 30)     /* of all estimates under way */
+#define RUN_LEAST 64
 
 _Static_assert(BOLTZ_ESTIMATE_LANES <= ROUND_MOST, "a lane is a piece of a round");
 
@@ -77,13 +78,18 @@ static bool make_estimator(struct round *round, int index, struct worker *worker
   return false;
 }
 
-static bool next_run(struct round *round, int lane, struct worker *worker) {
+/* A tile of samples. It may be many short runs, which cost as much as RUN_LEAST samples each. */
+static bool next_runs(struct round *round, int lane, struct worker *worker) {
   struct estimate *estimate = (struct estimate *)round;
-  uint64_t first = 0;
+  const struct boltz_mark mark = boltz_arena_mark(worker->scratch);
   size_t n = 0;
-  if (halted(estimate)) return false;
-  if (!boltz_estimator_next(estimate->estimator, lane, estimate->tile, &first, &n)) return false;
-  if (!measure(estimate, lane, first, n, worker->scratch)) atomic_store(&estimate->starved, true);
+  for (size_t cost = 0; cost<estimate->tile; cost += n> RUN_LEAST ? n : RUN_LEAST) {
+    uint64_t first = 0;
+    if (halted(estimate)) return false;
+    if (!boltz_estimator_next(estimate->estimator, lane, estimate->tile, &first, &n)) return false;
+    if (!measure(estimate, lane, first, n, worker->scratch)) atomic_store(&estimate->starved, true);
+    boltz_arena_release(worker->scratch, mark);
+  }
   return true;
 }
 
@@ -220,13 +226,15 @@ static void after_pieces(struct round *round, struct worker *worker) {
 static void after_runs(struct round *round, struct worker *worker) {
   (void)worker;
   if (ended_early((struct estimate *)round)) return;
-  round_start(round, ROUND_MOST, next_piece, after_pieces);
+  /* No more of them wait in the queue than can run: others' slices come between. */
+  int workers = pool_workers(round->pool);
+  round_start(round, workers < ROUND_MOST ? workers : ROUND_MOST, next_piece, after_pieces);
 }
 
 static void after_make(struct round *round, struct worker *worker) {
   (void)worker;
   if (ended_early((struct estimate *)round)) return;
-  round_start(round, BOLTZ_ESTIMATE_LANES, next_run, after_runs);
+  round_start(round, BOLTZ_ESTIMATE_LANES, next_runs, after_runs);
 }
 
 /* The body, checked; false: the reply is given. */
