@@ -29,7 +29,7 @@ law "cblas.h and intrinsics stay under core/kernel" \
 law "members of a list do not include each other" \
   "$(for family in energy layer base_density move; do
     for file in core/$family/*.c; do
-      grep -nHE "#include \"core/$family/" "$file" | grep -v 'list\.h'
+      grep -l "#include \"core/$family/$(basename "$file" .c)\.[ch]\"" core/$family/*.c | grep -v "^$file$"
     done
   done)"
 law "no file under core, include or server is longer than 500 lines" \

@@ -11,13 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "core/nn/mlp.h"
-
-struct affine_coupling {
-  struct boltz_ints fixed, moved, hidden;
-  const char *scale_activation, *shift_activation;
-  double scale_cap;
-};
+#include "core/layer/coupling.h"
 
 struct plan {
   const struct affine_coupling *settings;
@@ -65,10 +59,10 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
   BOLTZ_TRY(check_list("fixed", &s->fixed, layer->dim, seen));
   BOLTZ_TRY(check_list("moved", &s->moved, layer->dim, seen));
   plan->settings = s;
-  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->hidden, s->moved.n,
-                          boltz_activation_of(s->scale_activation), arena, &plan->scale));
-  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->hidden, s->moved.n,
-                          boltz_activation_of(s->shift_activation), arena, &plan->shift));
+  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->nets.hidden, s->moved.n,
+                          boltz_activation_of(s->nets.scale_activation), arena, &plan->scale));
+  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->nets.hidden, s->moved.n,
+                          boltz_activation_of(s->nets.shift_activation), arena, &plan->shift));
   layer->plan = plan;
   layer->nw = plan->scale.nw + plan->shift.nw;
   layer->npacked = plan->scale.npacked + plan->shift.npacked;
@@ -172,7 +166,7 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   for (size_t m = 0; m < settings->moved.n; m++) {
     double *column = x->col[settings->moved.v[m]];
     for (size_t i = 0; tape && i < n; i++) tape->in[m * n + i] = column[i];
-    move_column(direction, settings->scale_cap, n, ld, r + m, t + m, column, log_det,
+    move_column(direction, settings->nets.scale_cap, n, ld, r + m, t + m, column, log_det,
                 tape ? tape->s + m * n : NULL);
   }
 }
@@ -215,7 +209,7 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   for (size_t m = 0; m < settings->moved.n; m++) {
     double *column = x->col[settings->moved.v[m]];
     const double *in = tape->in + m * n;
-    back_column(direction, settings->scale_cap, n, ld, tape->s + m * n, column,
+    back_column(direction, settings->nets.scale_cap, n, ld, tape->s + m * n, column,
                 g->col[settings->moved.v[m]], in, glog_det, gr + m, gt + m);
     for (size_t i = 0; i < n; i++) column[i] = in[i];
   }
@@ -253,33 +247,8 @@ static const struct boltz_field fields[] = {
      .high = BOLTZ_DIM_MAX - 1,
      .required = true,
      .doc = "coordinates that are scaled and shifted"},
-    {.name = "hidden",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(hidden),
-     .def = -1,
-     .low = 1,
-     .high = BOLTZ_WIDTH_MAX,
-     .required = true,
-     .doc = "widths of the hidden layers of each network, 1 to 64 of them"},
-    {.name = "scale_activation",
-     .type = BOLTZ_FIELD_CHOICE,
-     .offset = OFFSET(scale_activation),
-     .def_text = "relu",
-     .choices = boltz_activation_names,
-     .doc = "activation of the network of r"},
-    {.name = "shift_activation",
-     .type = BOLTZ_FIELD_CHOICE,
-     .offset = OFFSET(shift_activation),
-     .def_text = "tanh",
-     .choices = boltz_activation_names,
-     .doc = "activation of the network of t"},
-    {.name = "scale_cap",
-     .type = BOLTZ_FIELD_DOUBLE,
-     .offset = OFFSET(scale_cap),
-     .def = 1,
-     .low = 0,
-     .high = 1e3,
-     .doc = "c: |s| stays below it; 0: no cap"},
+    COUPLING_NETS_ROWS(struct affine_coupling, true,
+                       "widths of the hidden layers of each network, 1 to 64 of them"),
     BOLTZ_FIELDS_END,
 };
 
