@@ -378,6 +378,48 @@ static void a_killed_training_goes_on_to_the_same_bytes(void) {
   daemon_end(&victim);
 }
 
+/* The same for chains: the dataset is that of a quiet run. */
+static void a_killed_monte_carlo_goes_on_to_the_same_rows(void) {
+  static const char body[] =
+      "{\"kind\":\"mcmc\",\"model\":\"example-harmonic-pair\",\"seed\":4,\"walkers\":32,\"burn_"
+      "in\":0,"
+      "\"steps\":200000,\"stride\":1000,\"dataset\":\"long-mc\"}";
+  struct answer job = run_job(&server, body, 120, NULL);
+  CHECK_TEXT(answer_text(&job, "status"), "succeeded");
+  answer_free(&job);
+  struct answer quiet = call(&server, "GET", "/v1/datasets/long-mc", NULL);
+  struct daemon victim;
+  daemon_directory(&victim);
+  CHECK(daemon_start(&victim, 2, NULL));
+  job = call(&victim, "POST", "/v1/jobs", body);
+  char path[96];
+  snprintf(path, sizeof path, "/v1/jobs/%s", answer_text(&job, "id"));
+  double step = 0, end = seconds_now() + 60;
+  while (seconds_now() < end && !(step >= 50000)) {
+    answer_free(&job);
+    job = call(&victim, "GET", path, NULL);
+    step = answer_number(&job, "progress.step");
+  }
+  CHECK_MSG(step < 200000, "killed too late, at step %g", step);
+  daemon_kill(&victim);
+  CHECK(daemon_start(&victim, 2, NULL));
+  end = seconds_now() + 120;
+  do {
+    sleep_ms(20);
+    answer_free(&job);
+    job = call(&victim, "GET", path, NULL);
+  } while (seconds_now() < end && answer_member(&job, "result") &&
+           answer_member(&job, "result")->type == BOLTZ_JSON_NULL);
+  struct answer resumed = call(&victim, "GET", "/v1/datasets/long-mc", NULL);
+  CHECK(answer_text(&quiet, "digest") && answer_text(&resumed, "digest"));
+  CHECK_TEXT(answer_text(&resumed, "digest"), answer_text(&quiet, "digest"));
+  CHECK_INT(answer_number(&job, "attempt"), 2);
+  answer_free(&job);
+  answer_free(&quiet);
+  answer_free(&resumed);
+  daemon_end(&victim);
+}
+
 static void a_terminated_daemon_goes_on_with_its_job(void) {
   struct daemon mine;
   daemon_directory(&mine);
@@ -453,6 +495,7 @@ int main(int argc, char **argv) {
   RUN(monte_carlo_makes_a_dataset_that_training_can_use);
   RUN(one_worker_and_two_train_the_same_bytes);
   RUN(a_killed_training_goes_on_to_the_same_bytes);
+  RUN(a_killed_monte_carlo_goes_on_to_the_same_rows);
   RUN(a_terminated_daemon_goes_on_with_its_job);
   RUN(samples_are_answered_beside_a_training);
   daemon_end(&server);
