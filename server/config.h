@@ -21,6 +21,7 @@ struct config {
   int64_t samples, estimate_samples; /* most n of one request */
   int64_t request_deadline_ms;
   int64_t drain_ms;      /* how long SIGTERM waits for requests in flight */
+  const char *kernel;    /* auto, or one by name */
   const char *log_level; /* debug, info, warn, error */
 };
 

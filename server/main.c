@@ -62,10 +62,28 @@ static int healthcheck(const char *listen) {
 
 /* ---- open and close ---- */
 
+/* Before any thread: the library reads it when a flow is made. */
+static enum boltz_status choose_kernel(const char *name) {
+  if (strcmp(name, "auto") == 0) return BOLTZ_OK;
+  if (!boltz_kernel_find(name)) {
+    char known[128] = "auto";
+    for (int k = 0; boltz_kernel_at(k); k++) {
+      size_t used = strlen(known);
+      if (boltz_kernel_at(k)->present())
+        snprintf(known + used, sizeof known - used, ", %s", boltz_kernel_at(k)->name);
+    }
+    return boltz_fail(BOLTZ_UNKNOWN_NAME, "kernel = \"%s\" is none that this processor runs: %s",
+                      name, known);
+  }
+  setenv("BOLTZ_KERNEL", name, 1);
+  return BOLTZ_OK;
+}
+
 static enum boltz_status open_parts(struct server *server) {
   const struct config *config = server->config;
   int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
   int workers = config->workers ? (int)config->workers : cores > 0 ? cores : 1;
+  BOLTZ_TRY(choose_kernel(config->kernel));
   BOLTZ_TRY(store_open(server, config->data, &server->store));
   BOLTZ_TRY(registry_open(server, &server->registry));
   server->pool = pool_open(workers, config->background_share, SCRATCH_LIMIT);

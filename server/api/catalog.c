@@ -88,6 +88,10 @@ static void handle_info(struct request *request) {
   cJSON_AddItemToObject(body, "limits", limits(server->config));
   cJSON *kernels = cJSON_AddObjectToObject(body, "kernels");
   json_add_text(kernels, "linear", boltz_kernel_auto()->name);
+  cJSON *present = cJSON_AddArrayToObject(kernels, "present");
+  for (int k = 0; boltz_kernel_at(k); k++)
+    if (boltz_kernel_at(k)->present())
+      cJSON_AddItemToArray(present, cJSON_CreateString(boltz_kernel_at(k)->name));
   json_add_integer(body, "workers", pool_workers(server->pool));
   json_add_number(body, "uptime_seconds", 1e-3 * (double)(json_now_ms() - server->started_ms));
   cJSON *config = cJSON_AddObjectToObject(body, "config");
