@@ -2,6 +2,7 @@
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
+#include "server/clock.h"
 #include "server/request.h"
 
 /** A header of the request or of the reply. */
@@ -63,9 +64,5 @@ const char *exchange_header(const struct exchange *exchange, const char *name);
 
 /** Free the reply's body. */
 void reply_free(struct reply *reply);
-
-/** The monotonic clock in milliseconds, in microseconds. */
-int64_t monotonic_ms(void);
-int64_t monotonic_us(void);
 
 #endif

@@ -210,7 +210,7 @@ static void flush(void *argument) {
   struct job_life same = job->state->life;
   pthread_mutex_lock(&job->state->jobs->mutex);
   job->state->flush_posted = false;
-  job->state->flushed_ms = job_clock_ms();
+  job->state->flushed_ms = monotonic_ms();
   pthread_mutex_unlock(&job->state->jobs->mutex);
   job_store(job, &same); /* after a failure the events wait for the next time */
 }
@@ -226,7 +226,7 @@ static bool flush_is_due(struct job_state *state, int64_t now) {
 static void add(struct job *job, enum job_event_type type, char *data) {
   struct job_state *state = job->state;
   if (!data) return;
-  int64_t now = job_clock_ms();
+  int64_t now = monotonic_ms();
   struct job_event event = {.type = type, .time_ms = json_now_ms(), .data = data};
   pthread_mutex_lock(&state->jobs->mutex);
   event.seq = state->last_seq + 1;
@@ -251,7 +251,7 @@ static void note_moment(struct job_state *state, int64_t now, int64_t step) {
 
 void job_progress(struct job *job, int64_t step, const struct job_metric *metrics, int nmetrics) {
   struct job_state *state = job->state;
-  int64_t now = job_clock_ms();
+  int64_t now = monotonic_ms();
   if (nmetrics > JOB_METRICS) nmetrics = JOB_METRICS;
   pthread_mutex_lock(&state->jobs->mutex);
   state->step = step;

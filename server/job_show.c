@@ -13,7 +13,7 @@
 /* Over the latest seconds; NaN when it is not known. */
 static double steps_per_second(const struct job_state *state) {
   if (state->life.status != JOB_RUNNING || state->nmoments == 0) return NAN;
-  int64_t ms = job_clock_ms() - state->moments[0].ms;
+  int64_t ms = monotonic_ms() - state->moments[0].ms;
   return ms >= SPEED_MS ? (double)(state->step - state->moments[0].step) * 1000 / (double)ms : NAN;
 }
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "server/clock.h"
 #include "server/job.h"
 #include "server/store.h"
 
@@ -103,8 +104,6 @@ struct jobs {
 static inline bool job_is_finished(enum job_status status) {
   return status >= JOB_SUCCEEDED;
 }
-
-int64_t job_clock_ms(void); /* monotonic */
 
 /* ---- job_list.c ---- */
 

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "server/config.h"
 #include "server/exchange.h"
@@ -21,16 +20,6 @@ static const struct route *const tables[] = {
 };
 
 #define TABLES (sizeof tables / sizeof *tables)
-
-int64_t monotonic_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-int64_t monotonic_ms(void) {
-  return monotonic_us() / 1000;
-}
 
 bool name_is_well_formed(const char *name) {
   size_t n = strlen(name);

@@ -248,15 +248,15 @@ static void memory_is_bounded_by_the_arena(void) {
 static void nodes_are_values(void) {
   const struct boltz_json *o =
       good("{\"a\":[1,2],\"b\":[],\"c\":[1,2,\"x\"],\"d\":{},\"e\":\"t\"}");
-  struct boltz_value value = boltz_json_value(boltz_json_member(o, "a"), arena);
+  struct boltz_value value = boltz_json_value(boltz_json_member(o, "a"));
   CHECK(value.type == BOLTZ_VALUE_NUMBERS && value.n == 2 && value.numbers[1] == 2);
-  value = boltz_json_value(boltz_json_member(o, "b"), arena);
+  value = boltz_json_value(boltz_json_member(o, "b"));
   CHECK(value.type == BOLTZ_VALUE_NUMBERS && value.n == 0);
-  value = boltz_json_value(boltz_json_member(o, "c"), arena);
+  value = boltz_json_value(boltz_json_member(o, "c"));
   CHECK(value.type == BOLTZ_VALUE_OTHER && value.bad == 2);
-  value = boltz_json_value(boltz_json_member(o, "d"), arena);
+  value = boltz_json_value(boltz_json_member(o, "d"));
   CHECK(value.type == BOLTZ_VALUE_OTHER && value.bad == SIZE_MAX);
-  value = boltz_json_value(boltz_json_member(o, "e"), arena);
+  value = boltz_json_value(boltz_json_member(o, "e"));
   CHECK(value.type == BOLTZ_VALUE_TEXT && strcmp(value.text, "t") == 0);
 }
 

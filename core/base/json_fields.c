@@ -7,8 +7,7 @@
 
 #include "core/base/pointer.h"
 
-struct boltz_value boltz_json_value(const struct boltz_json *node, struct boltz_arena *arena) {
-  (void)arena;
+struct boltz_value boltz_json_value(const struct boltz_json *node) {
   struct boltz_value value = {.type = BOLTZ_VALUE_OTHER, .bad = SIZE_MAX};
   switch (node->type) {
     case BOLTZ_JSON_NULL:
@@ -75,7 +74,7 @@ enum boltz_status boltz_json_fields(const struct boltz_json *object,
     const struct boltz_field *field = boltz_field_find(fields, child->key);
     if (!field && is_listed(others, child->key)) continue;
     if (!field) return unknown_member(fields, others, child->key);
-    struct boltz_value value = boltz_json_value(child, arena);
+    struct boltz_value value = boltz_json_value(child);
     BOLTZ_TRY(boltz_field_set(field, settings, &value, arena));
   }
   for (const struct boltz_field *field = fields; field && field->name; field++) {

@@ -44,7 +44,7 @@ enum boltz_status boltz_json_parse(const char *bytes, size_t size, int max_depth
 const struct boltz_json *boltz_json_member(const struct boltz_json *object, const char *key);
 
 /** The node as a settings value. */
-struct boltz_value boltz_json_value(const struct boltz_json *node, struct boltz_arena *arena);
+struct boltz_value boltz_json_value(const struct boltz_json *node);
 
 /**
  * Fill `settings` from an object through a table: defaults first, then every member. Members named

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/api/api.h"
+#include "server/clock.h"
 
 #define BURST 64 /* events fetched at once */
 /* Then a comment shows that the stream is alive; it is looked at every five seconds. */
@@ -85,12 +85,6 @@ struct event_stream {
   size_t sent;               /* of pending */
   int64_t spoke_ms;          /* when something was sent, monotonic */
 };
-
-static int64_t monotonic_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void print_event(void *argument, int64_t seq, const char *type, long long time_ms,
                         const char *data) {

@@ -89,6 +89,13 @@ bool daemon_start(struct daemon *daemon, int workers, const char *const *argumen
   return false;
 }
 
+void daemon_begin(struct daemon *daemon) {
+  daemon_directory(daemon);
+  if (daemon_start(daemon, 2, NULL)) return;
+  printf("the daemon does not start; see %s/log\n", daemon->data);
+  exit(1);
+}
+
 int daemon_stop(struct daemon *daemon) {
   if (daemon->pid <= 0) return -1;
   int status = 0;

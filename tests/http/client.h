@@ -25,6 +25,10 @@ void daemon_directory(struct daemon *daemon);
  * ready line; further arguments follow, NULL-ended. False when it exits instead. */
 bool daemon_start(struct daemon *daemon, int workers, const char *const *arguments);
 
+/** A fresh directory and a daemon of two workers on it; exits, saying where its log is, when it
+ * does not start. */
+void daemon_begin(struct daemon *daemon);
+
 /** SIGTERM and wait; the exit status, or -1 when it had to be killed after 30 s. */
 int daemon_stop(struct daemon *daemon);
 

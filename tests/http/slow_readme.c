@@ -132,11 +132,7 @@ static void the_configuration_file_shows_the_defaults(void) {
 }
 
 int main(int argc, char **argv) {
-  daemon_directory(&server);
-  if (!daemon_start(&server, 2, NULL)) {
-    printf("the daemon does not start; see %s/log\n", server.data);
-    return 1;
-  }
+  daemon_begin(&server);
   RUN(every_command_of_the_readme_works);
   RUN(the_default_job_trains_well);
   RUN(the_run_script_says_how_to_talk_to_it);

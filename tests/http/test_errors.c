@@ -295,11 +295,7 @@ static void bytes_that_are_not_http_never_get_a_2xx(void) {
 }
 
 int main(int argc, char **argv) {
-  daemon_directory(&server);
-  if (!daemon_start(&server, 2, NULL)) {
-    printf("the daemon does not start; see %s/log\n", server.data);
-    return 1;
-  }
+  daemon_begin(&server);
   RUN(malformed_bodies_are_400);
   RUN(impossible_values_are_422);
   RUN(things_that_are_not_there_are_404);

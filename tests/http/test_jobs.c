@@ -480,11 +480,7 @@ static void samples_are_answered_beside_a_training(void) {
 }
 
 int main(int argc, char **argv) {
-  daemon_directory(&server);
-  if (!daemon_start(&server, 2, NULL)) {
-    printf("the daemon does not start; see %s/log\n", server.data);
-    return 1;
-  }
+  daemon_begin(&server);
   RUN(a_training_job_ends_as_a_version);
   RUN(a_version_is_trained_further_and_its_spec_can_be_sent_again);
   RUN(a_new_version_is_swapped_in_without_a_dropped_request);

@@ -100,11 +100,7 @@ static void the_harmonic_pair_is_rebuilt_from_its_checkpoint(void) {
 }
 
 int main(int argc, char **argv) {
-  daemon_directory(&server);
-  if (!daemon_start(&server, 2, NULL)) {
-    printf("the daemon does not start; see %s/log\n", server.data);
-    return 1;
-  }
+  daemon_begin(&server);
   RUN(the_double_well_is_rebuilt_from_its_checkpoint);
   RUN(the_harmonic_pair_is_rebuilt_from_its_checkpoint);
   daemon_end(&server);

@@ -502,11 +502,7 @@ static void a_second_daemon_on_the_same_data_is_refused(void) {
 }
 
 int main(int argc, char **argv) {
-  daemon_directory(&server);
-  if (!daemon_start(&server, 2, NULL)) {
-    printf("the daemon does not start; see %s/log\n", server.data);
-    return 1;
-  }
+  daemon_begin(&server);
   RUN(the_daemon_is_alive_ready_and_says_what_it_is);
   RUN(a_new_data_directory_serves_samples_at_once);
   RUN(examples_are_not_put_back_once_deleted);
