@@ -76,7 +76,7 @@ static enum boltz_status write_file(const struct boltz_checkpoint *checkpoint,
       {"energy", printed->energy.data},
       {"temperature", printed->temperature},
       {"flow", printed->flow.data},
-      {"precision", checkpoint->precision},
+      {"precision", boltz_precision_names[checkpoint->weights.precision]},
       {"step", printed->step},
       {"seed", printed->seed},
       {"producer", checkpoint->producer},
@@ -173,7 +173,6 @@ static enum boltz_status read_facts(const struct boltz_safetensors *file, struct
   uint64_t step;
   struct boltz_json *metrics;
   BOLTZ_TRY(read_text(file, "model", &checkpoint->model));
-  BOLTZ_TRY(read_text(file, "precision", &checkpoint->precision));
   BOLTZ_TRY(read_decimal(file, "step", INT64_MAX, &step));
   BOLTZ_TRY(read_decimal(file, "seed", UINT64_MAX, &checkpoint->seed));
   BOLTZ_TRY(read_text(file, "producer", &checkpoint->producer));
@@ -276,6 +275,16 @@ static enum boltz_status read_weights(const struct boltz_safetensors *file,
   return BOLTZ_OK;
 }
 
+static enum boltz_status read_precision(const struct boltz_safetensors *file,
+                                        enum boltz_precision *precision) {
+  const char *text;
+  BOLTZ_TRY(read_text(file, "precision", &text));
+  if (boltz_precision_find(text, precision)) return BOLTZ_OK;
+  return boltz_fail(BOLTZ_BAD_CHECKPOINT,
+                    "the checkpoint's precision is \"%.64s\"; fp32, bf16, int8 and table are read",
+                    text);
+}
+
 enum boltz_status boltz_checkpoint_read(const void *bytes, size_t size, struct boltz_arena *arena,
                                         struct boltz_checkpoint *checkpoint) {
   struct boltz_safetensors file;
@@ -286,5 +295,9 @@ enum boltz_status boltz_checkpoint_read(const void *bytes, size_t size, struct b
   BOLTZ_TRY(read_facts(&file, arena, checkpoint));
   BOLTZ_TRY(read_energy(&file, arena, &checkpoint->energy));
   BOLTZ_TRY(read_flow(&file, arena, &checkpoint->energy, &checkpoint->flow));
-  return read_weights(&file, &checkpoint->flow, arena, &checkpoint->weights);
+  enum boltz_precision precision;
+  BOLTZ_TRY(read_precision(&file, &precision));
+  BOLTZ_TRY(read_weights(&file, &checkpoint->flow, arena, &checkpoint->weights));
+  return fail_in("precision",
+                 boltz_flow_serve(&checkpoint->flow, &checkpoint->weights, precision, arena));
 }

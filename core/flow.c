@@ -40,6 +40,7 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
     struct boltz_layer *layer = &flow->layers[i];
     *layer = (struct boltz_layer){.kind = spec->layers[i].kind,
                                   .settings = spec->layers[i].settings,
+                                  .index = i,
                                   .dim = dim,
                                   .w_offset = flow->nw,
                                   .p_offset = flow->npacked};
@@ -55,6 +56,7 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
 
 enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_arena *arena,
                                     struct boltz_weights *weights) {
+  *weights = (struct boltz_weights){0};
   weights->flat = BOLTZ_NEW_ARRAY(arena, flow->nw ? flow->nw : 1, float);
   weights->packed = BOLTZ_NEW_ARRAY(arena, flow->npacked ? flow->npacked : 1, float);
   return weights->flat && weights->packed ? BOLTZ_OK : BOLTZ_NO_MEMORY;
@@ -107,7 +109,7 @@ static void spoil_overflows(const struct boltz_batch *x, double *log_det) {
 }
 
 /* Layers first ... last - 1 on the way, ROWS_TOGETHER rows at a time; log_det is added to. */
-static void push(const struct boltz_flow *flow, const struct boltz_weights *weights,
+static void push_rows(const struct boltz_flow *flow, const struct boltz_weights *weights,
                  enum boltz_direction direction, int first, int last, struct boltz_batch *x,
                  double *log_det, struct boltz_arena *scratch) {
   for (size_t at = 0; at < x->n; at += ROWS_TOGETHER) {
@@ -130,7 +132,7 @@ void boltz_flow_transform(const struct boltz_flow *flow, const struct boltz_weig
                           enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                           struct boltz_arena *scratch) {
   fill(log_det, x->n, 0);
-  push(flow, weights, direction, 0, flow->nlayers, x, log_det, scratch);
+  push_rows(flow, weights, direction, 0, flow->nlayers, x, log_det, scratch);
   spoil_overflows(x, log_det);
 }
 
@@ -154,7 +156,7 @@ enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct bol
       layer->kind->fit(layer, &y, weights->flat + layer->w_offset);
       pack_layer(layer, weights);
     }
-    push(flow, weights, BOLTZ_TO_Z, step, step + 1, &y, log_det, scratch);
+    push_rows(flow, weights, BOLTZ_TO_Z, step, step + 1, &y, log_det, scratch);
   }
   boltz_arena_release(scratch, mark);
   return BOLTZ_OK;
@@ -165,13 +167,19 @@ void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights
                        struct boltz_batch *x, struct boltz_batch *z, double *log_q,
                        struct boltz_arena *scratch) {
   const struct boltz_flow_spec *spec = &flow->spec;
+  spec->base->sample(spec->base_settings, seed, stream, first, x);
+  if (z) boltz_batch_copy(z, 0, x, 0, x->n);
+  boltz_flow_push(flow, weights, x, log_q, scratch);
+}
+
+void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                     struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
+  const struct boltz_flow_spec *spec = &flow->spec;
   const struct boltz_mark mark = boltz_arena_mark(scratch);
   double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
   if (!log_det) return fill(log_q, x->n, NAN);
 
   /* log q(x) = log p0(z) - log|det dx/dz| */
-  spec->base->sample(spec->base_settings, seed, stream, first, x);
-  if (z) boltz_batch_copy(z, 0, x, 0, x->n);
   spec->base->log_density(spec->base_settings, x, log_q, NULL);
   boltz_flow_transform(flow, weights, BOLTZ_TO_X, x, log_det, scratch);
   for (size_t i = 0; i < x->n; i++) log_q[i] -= log_det[i];

@@ -38,7 +38,7 @@ enum boltz_status version_read(const void *bytes, size_t size, struct version **
     version_free(version);
     return status;
   }
-  version->precision = REGISTRY_PRECISION;
+  version->precision = boltz_precision_names[version->checkpoint.weights.precision];
   store_digest(bytes, size, version->digest);
   atomic_init(&version->references, 1);
   *out = version;

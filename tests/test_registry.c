@@ -74,7 +74,6 @@ static enum registry_outcome add_model(struct registry *registry, const char *na
 static struct boltz_text make_checkpoint(const char *energy, uint64_t seed) {
   struct boltz_arena *arena = boltz_arena_open(0);
   struct boltz_checkpoint c = {.model = "any",
-                               .precision = "fp32",
                                .seed = seed,
                                .producer = "test",
                                .metrics = "{\"ess_fraction\":0.5}"};

@@ -10,8 +10,12 @@
  * x = z 1.587431271429835 - 1. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "core/base/vmath.h"
 #include "core/layer/coupling.h"
+#include "core/nn/narrow.h"
+#include "core/nn/table.h"
 
 struct plan {
   const struct affine_coupling *settings;
@@ -95,6 +99,20 @@ static void pack(const struct boltz_layer *layer, const float *w, float *packed)
   boltz_mlp_pack(&plan->shift, w + plan->scale.nw, packed + plan->scale.npacked);
 }
 
+/* ---- Serving ---- */
+
+/* The two networks in another precision. */
+struct served {
+  struct boltz_narrow *scale, *shift; /* bf16, int8 */
+  struct boltz_table *table;
+};
+
+/* A table has one input. */
+static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
+  const struct plan *plan = layer->plan;
+  return precision != BOLTZ_TABLE || plan->settings->fixed.n == 1;
+}
+
 /* The fixed coordinates as rows of floats; NULL: scratch is exhausted. */
 static const float *gather(const struct affine_coupling *s, const struct boltz_batch *x,
                            struct boltz_arena *scratch) {
@@ -107,23 +125,77 @@ static const float *gather(const struct affine_coupling *s, const struct boltz_b
   return a;
 }
 
-static double cap(double c, double r) {
-  return c > 0 ? c * tanh(r / c) : r;
+static enum boltz_status serve(const struct boltz_layer *layer, const struct boltz_weights *w,
+                               enum boltz_precision precision, const struct boltz_batch *x,
+                               struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
+  const struct plan *plan = layer->plan;
+  const struct affine_coupling *s = plan->settings;
+  const float *flat = boltz_layer_flat(layer, w), *packed = boltz_layer_packed(layer, w);
+  struct served *served = BOLTZ_NEW(arena, struct served);
+  if (!served) return BOLTZ_NO_MEMORY;
+  *out = served;
+  if (precision == BOLTZ_TABLE)
+    return boltz_table_new(&plan->scale, &plan->shift, packed, s->nets.scale_cap, x->n,
+                           x->col[s->fixed.v[0]], arena, scratch, &served->table);
+  const float *a = gather(s, x, scratch);
+  if (!a) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_narrow_new(&plan->scale, flat, packed, precision, x->n, a, arena, scratch,
+                             &served->scale));
+  return boltz_narrow_new(&plan->shift, flat + plan->scale.nw, packed + plan->scale.npacked,
+                          precision, x->n, a, arena, scratch, &served->shift);
 }
 
-/* One moved coordinate; r and t advance by ld a row; s, unless NULL, is kept. */
-static void move_column(enum boltz_direction direction, double c, size_t n, size_t ld,
-                        const float *r, const float *t, double *x, double *log_det, double *s) {
-  for (size_t i = 0; i < n; i++) {
-    const double si = cap(c, r[i * ld]), ti = t[i * ld];
-    if (direction == BOLTZ_TO_X) {
-      x[i] = x[i] * exp(si) + ti;
-      log_det[i] += si;
-    } else {
-      x[i] = (x[i] - ti) * exp(-si);
-      log_det[i] -= si;
-    }
-    if (s) s[i] = si;
+/* ---- Both ways ---- */
+
+/* What the networks say of a batch: rows of r and t; or a table, which is asked by column. */
+struct answer {
+  const struct boltz_table *table;
+  const float *r, *t; /* [n, ld(moved)] */
+};
+
+/* false: scratch is exhausted */
+static bool ask(const struct boltz_layer *layer, const struct boltz_weights *w,
+                const struct boltz_batch *x, struct tape *tape, struct boltz_arena *scratch,
+                struct answer *answer) {
+  const struct plan *plan = layer->plan;
+  const struct served *served = boltz_layer_served(layer, w);
+  const float *packed = boltz_layer_packed(layer, w), *packed_shift = packed + plan->scale.npacked;
+  *answer = (struct answer){.table = served ? served->table : NULL};
+  if (answer->table) return true;
+  const float *a = gather(plan->settings, x, scratch);
+  if (!a) return false;
+  if (served) {
+    answer->r = boltz_narrow_forward(&plan->scale, served->scale, packed, x->n, a, scratch);
+    answer->t = boltz_narrow_forward(&plan->shift, served->shift, packed_shift, x->n, a, scratch);
+  } else {
+    answer->r =
+        boltz_mlp_forward(&plan->scale, packed, x->n, a, tape ? &tape->scale : NULL, scratch);
+    answer->t =
+        boltz_mlp_forward(&plan->shift, packed_shift, x->n, a, tape ? &tape->shift : NULL, scratch);
+  }
+  return answer->r && answer->t;
+}
+
+/* s and t of the rows of one moved coordinate. */
+BOLTZ_VECTORISED static void take_column(double c, size_t n, size_t ld, const float *restrict r,
+                                         const float *restrict t, double *restrict s,
+                                         double *restrict shift) {
+  for (size_t i = 0; i < n; i++) s[i] = r[i * ld];
+  for (size_t i = 0; i < n; i++) shift[i] = t[i * ld];
+  if (!(c > 0)) return;
+  for (size_t i = 0; i < n; i++) s[i] = c * boltz_tanh_double(s[i] / c);
+}
+
+/* x = z e^s + t, z = (x - t) e^-s */
+BOLTZ_VECTORISED static void move_column(enum boltz_direction direction, size_t n,
+                                         const double *restrict s, const double *restrict t,
+                                         double *restrict x, double *restrict log_det) {
+  if (direction == BOLTZ_TO_X) {
+    for (size_t i = 0; i < n; i++) x[i] = fma(x[i], boltz_exp(s[i]), t[i]);
+    for (size_t i = 0; i < n; i++) log_det[i] += s[i];
+  } else {
+    for (size_t i = 0; i < n; i++) x[i] = (x[i] - t[i]) * boltz_exp(-s[i]);
+    for (size_t i = 0; i < n; i++) log_det[i] -= s[i];
   }
 }
 
@@ -144,30 +216,27 @@ static void fail(struct boltz_batch *x, double *log_det, void **tape) {
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape_out, struct boltz_arena *scratch) {
-  const struct plan *plan = layer->plan;
-  const struct affine_coupling *settings = plan->settings;
-  const float *packed = boltz_layer_packed(layer, w);
+  const struct affine_coupling *settings = ((const struct plan *)layer->plan)->settings;
   const size_t n = x->n, ld = boltz_kernel_ld(settings->moved.n);
   struct tape *tape = NULL;
+  struct answer answer;
   if (n == 0) return;
   if (tape_out) {
     *tape_out = tape = new_tape(settings, n, scratch);
     if (!tape) return fail(x, log_det, tape_out);
   }
-
-  const float *a = gather(settings, x, scratch);
-  if (!a) return fail(x, log_det, tape_out);
-  const float *r =
-      boltz_mlp_forward(&plan->scale, packed, n, a, tape ? &tape->scale : NULL, scratch);
-  const float *t = boltz_mlp_forward(&plan->shift, packed + plan->scale.npacked, n, a,
-                                     tape ? &tape->shift : NULL, scratch);
-  if (!r || !t) return fail(x, log_det, tape_out);
+  double *columns = boltz_arena_scratch(scratch, n, 2 * sizeof *columns);
+  if (!columns || !ask(layer, w, x, tape, scratch, &answer)) return fail(x, log_det, tape_out);
 
   for (size_t m = 0; m < settings->moved.n; m++) {
-    double *column = x->col[settings->moved.v[m]];
-    for (size_t i = 0; tape && i < n; i++) tape->in[m * n + i] = column[i];
-    move_column(direction, settings->nets.scale_cap, n, ld, r + m, t + m, column, log_det,
-                tape ? tape->s + m * n : NULL);
+    double *column = x->col[settings->moved.v[m]], *t = columns + n;
+    double *s = tape ? tape->s + m * n : columns;
+    if (answer.table)
+      boltz_table_eval(answer.table, m, n, x->col[settings->fixed.v[0]], s, t);
+    else
+      take_column(settings->nets.scale_cap, n, ld, answer.r + m, answer.t + m, s, t);
+    if (tape) memcpy(tape->in + m * n, column, n * sizeof *column);
+    move_column(direction, n, s, t, column, log_det);
   }
 }
 
@@ -175,12 +244,13 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
      TO_X  out = in e^s + t,     log_det += s:  gs = g in e^s + glog,  gt = g
      TO_Z  out = (in - t) e^-s,  log_det -= s:  gs = -g out - glog,    gt = -g e^-s
    and gr = gs ds/dr, ds/dr = 1 - (s/c)^2. */
-static void back_column(enum boltz_direction direction, double c, size_t n, size_t ld,
-                        const double *s, const double *out, double *g, const double *in,
-                        const double *glog_det, float *gr, float *gt) {
+BOLTZ_VECTORISED static void back_column(enum boltz_direction direction, double c, size_t n,
+                                         size_t ld, const double *s, const double *out, double *g,
+                                         const double *in, const double *glog_det, float *gr,
+                                         float *gt) {
   for (size_t i = 0; i < n; i++) {
     const double slope = c > 0 ? (1 - s[i] / c) * (1 + s[i] / c) : 1;
-    const double scale = exp(direction == BOLTZ_TO_X ? s[i] : -s[i]);
+    const double scale = boltz_exp(direction == BOLTZ_TO_X ? s[i] : -s[i]);
     if (direction == BOLTZ_TO_X) {
       gr[i * ld] = (float)((g[i] * in[i] * scale + glog_det[i]) * slope);
       gt[i * ld] = (float)g[i];
@@ -265,6 +335,8 @@ const struct boltz_layer_kind boltz_layer_affine_coupling = {
     .tensor = tensor,
     .init = init,
     .pack = pack,
+    .has = has,
+    .serve = serve,
     .apply = apply,
     .backward = backward,
     .flops = flops,

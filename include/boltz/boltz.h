@@ -16,6 +16,7 @@
 #include "boltz/move.h"
 #include "boltz/npy.h"
 #include "boltz/plan.h"
+#include "boltz/precision.h"
 #include "boltz/rng.h"
 #include "boltz/safetensors.h"
 #include "boltz/stats.h"

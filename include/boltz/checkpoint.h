@@ -10,8 +10,7 @@ struct boltz_checkpoint {
   const char *model;
   struct boltz_energy energy;
   struct boltz_flow flow;
-  struct boltz_weights weights; /* packed after reading */
-  const char *precision;        /* "fp32", … */
+  struct boltz_weights weights; /* after reading: packed, and served in their precision */
   int64_t step;
   uint64_t seed;
   const char *producer; /* "boltzd 1.0.0" */

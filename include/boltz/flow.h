@@ -68,6 +68,19 @@ void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_
 /** Bring weights->packed up to date with weights->flat. */
 void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights);
 
+/** Can the flow be served in that precision? fp32: always; else it has conditioners, and each can.
+ */
+bool boltz_flow_has(const struct boltz_flow *flow, enum boltz_precision precision);
+
+/**
+ * Fix what answers: sets weights->precision and makes weights->served in the arena, from the packed
+ * weights alone (samples of a fixed seed tell what the conditioners will see). Until then, and
+ * after training, weights are fp32. Whoever changes the weights afterwards serves them anew.
+ * Errors: OUT_OF_RANGE when the flow does not have that precision; NO_MEMORY.
+ */
+enum boltz_status boltz_flow_serve(const struct boltz_flow *flow, struct boltz_weights *weights,
+                                   enum boltz_precision precision, struct boltz_arena *arena);
+
 /** Data-dependent initial weights of the layers that have them: pushes x to z, fitting as it goes.
  */
 enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct boltz_batch *x,
@@ -106,6 +119,13 @@ void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights
                        uint64_t seed, enum boltz_stream stream, uint64_t first,
                        struct boltz_batch *x, struct boltz_batch *z, double *log_q,
                        struct boltz_arena *scratch);
+
+/**
+ * The same for latents that are there already: x [n, dim] holds them and becomes the
+ * configurations. Rows of several requests may stand side by side.
+ */
+void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                     struct boltz_batch *x, double *log_q, struct boltz_arena *scratch);
 
 /** log q(x) [n] of given configurations, all inside the domain; x becomes z. */
 void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_weights *weights,

@@ -8,6 +8,7 @@
 #include "boltz/batch.h"
 #include "boltz/energy.h"
 #include "boltz/field.h"
+#include "boltz/precision.h"
 
 /** Which way a batch goes: latents to configurations, or back. */
 enum boltz_direction { BOLTZ_TO_X, BOLTZ_TO_Z };
@@ -24,6 +25,8 @@ struct boltz_tensor {
 struct boltz_weights {
   float *flat;   /* [nw]      what is trained and stored; tensors are row-major pieces of it */
   float *packed; /* [npacked] the same, laid out for the kernels by boltz_flow_pack() */
+  enum boltz_precision precision; /* what answers */
+  void **served; /* [nlayers] what boltz_flow_serve() made of them; NULL: precision is fp32 */
 };
 
 struct boltz_layer;
@@ -60,6 +63,16 @@ struct boltz_layer_kind {
   /* Weights into the kernels' layout. NULL: nothing is packed. */
   void (*pack)(const struct boltz_layer *layer, const float *w, float *packed);
 
+  /* Can the layer's conditioners be served in a precision other than fp32? NULL: it has none. */
+  bool (*has)(const struct boltz_layer *layer, enum boltz_precision precision);
+
+  /* Make in `arena` what apply() takes from w->served[layer->index] in that precision, from the
+     weights and from x [n, dim]: inputs of the layer, direction z to x, as samples bring them.
+     NULL where has() is. */
+  enum boltz_status (*serve)(const struct boltz_layer *layer, const struct boltz_weights *w,
+                             enum boltz_precision precision, const struct boltz_batch *x,
+                             struct boltz_arena *arena, struct boltz_arena *scratch, void **served);
+
   /* Map the batch in place and add log|det d(out)/d(in)| to log_det [n]. When `tape` is not NULL,
      what backward() needs is allocated in `scratch` and left in *tape. */
   void (*apply)(const struct boltz_layer *layer, const struct boltz_weights *w,
@@ -83,6 +96,7 @@ struct boltz_layer_kind {
 struct boltz_layer {
   const struct boltz_layer_kind *kind;
   const void *settings;
+  int index; /* in its flow, direction z to x */
   int dim;
   void *plan;               /* what build() worked out */
   size_t w_offset, nw;      /* its share of weights.flat */
@@ -98,6 +112,12 @@ static inline const float *boltz_layer_flat(const struct boltz_layer *layer,
 static inline const float *boltz_layer_packed(const struct boltz_layer *layer,
                                               const struct boltz_weights *w) {
   return w->packed + layer->p_offset;
+}
+
+/** What serve() made; NULL: fp32. */
+static inline void *boltz_layer_served(const struct boltz_layer *layer,
+                                       const struct boltz_weights *w) {
+  return w->served ? w->served[layer->index] : NULL;
 }
 
 const struct boltz_layer_kind *boltz_layer_kind_at(int index);

@@ -18,6 +18,7 @@ enum boltz_stream {
   BOLTZ_STREAM_ACCEPT,       /* its acceptance */
   BOLTZ_STREAM_EXCHANGE,     /* replica exchange */
   BOLTZ_STREAM_BOOTSTRAP,    /* resampled blocks */
+  BOLTZ_STREAM_CALIBRATE,    /* latents that tell what a narrow conditioner will see */
   BOLTZ_STREAM_TEST,         /* tests only */
 };
 

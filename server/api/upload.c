@@ -88,9 +88,6 @@ static enum boltz_status check_file(struct upload *upload) {
   if (!upload->arena) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for a checkpoint");
   BOLTZ_TRY(boltz_checkpoint_read(request->bytes, request->nbytes, upload->arena, &checkpoint));
   BOLTZ_TRY(checkpoint_fits_model(&checkpoint, upload->model));
-  if (strcmp(checkpoint.precision, REGISTRY_PRECISION) != 0)
-    return boltz_fail(BOLTZ_BAD_CHECKPOINT, "precision = %.32s is not in this build, which has %s",
-                      checkpoint.precision, REGISTRY_PRECISION);
   BOLTZ_TRY(boltz_checkpoint_self_test(&checkpoint, upload->arena));
   upload->draft.bytes = request->bytes;
   upload->draft.size = request->nbytes;
@@ -102,7 +99,7 @@ static enum boltz_status check_file(struct upload *upload) {
 
 static enum boltz_status write_copy(struct upload *upload, const struct version *version) {
   struct boltz_checkpoint checkpoint = version->checkpoint;
-  checkpoint.precision = "fp32"; /* what auto comes to here */
+  checkpoint.weights.precision = BOLTZ_FP32; /* what auto comes to here */
   enum boltz_status status =
       boltz_checkpoint_write(&checkpoint, upload->request->arena, &upload->copy);
   if (status != BOLTZ_OK) return status;

@@ -164,7 +164,6 @@ static void publish_checkpoint(struct round *round, struct worker *worker) {
                                         .energy = job->model->energy,
                                         .flow = work->flow,
                                         .weights = work->weights,
-                                        .precision = "fp32",
                                         .step = train_total_steps(job),
                                         .seed = work->spec->seed,
                                         .producer = "boltzd " BOLTZ_VERSION,

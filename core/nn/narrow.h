@@ -1,0 +1,31 @@
+/* narrow.h - a conditioner network whose hidden maps compute in bf16 or int8.
+ *
+ * The first map, whose inputs are coordinates, and the last, whose outputs are the network's, are
+ * fp32 as in mlp.h; a network of one hidden layer has no other. */
+#ifndef BOLTZ_NN_NARROW_H
+#define BOLTZ_NN_NARROW_H
+
+#include "boltz/precision.h"
+#include "core/nn/mlp.h"
+
+struct boltz_narrow;
+
+/**
+ * Make the hidden maps of a network in `arena`.
+ *
+ *   w     [mlp->nw]            weights as stored
+ *   x     [rows, ld(nin)]      inputs as samples bring them; what int8 is calibrated by
+ *
+ * Errors: OUT_OF_RANGE for a precision that is neither bf16 nor int8; NO_MEMORY.
+ */
+enum boltz_status boltz_narrow_new(const struct boltz_mlp *mlp, const float *w, const float *packed,
+                                   enum boltz_precision precision, size_t rows, const float *x,
+                                   struct boltz_arena *arena, struct boltz_arena *scratch,
+                                   struct boltz_narrow **narrow);
+
+/** As boltz_mlp_forward() without a tape; packed: the fp32 weights. */
+const float *boltz_narrow_forward(const struct boltz_mlp *mlp, const struct boltz_narrow *narrow,
+                                  const float *packed, size_t rows, const float *x,
+                                  struct boltz_arena *scratch);
+
+#endif
