@@ -28,7 +28,7 @@ TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)
 HTTP_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/test_*.c)))
 SLOW_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/slow_*.c)))
 
-.PHONY: all tests check check-memory check-threads test test-long run demo clean
+.PHONY: all tests check check-memory check-threads test test-long run demo bench bench-scale bench-deps clean
 all: $(BUILD)/boltzd $(BUILD)/libboltz.a
 
 tests: $(TESTS) $(HTTP_TESTS) $(SLOW_TESTS)
@@ -42,7 +42,7 @@ check-memory: all tests
 	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS)
 
 check-threads: all tests
-	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
+	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_gather %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
 
 # The commands of the README: they install what is missing first.
 run:
@@ -63,6 +63,18 @@ demo:
 	@sh etc/setup.sh test
 	@$(MAKE) --no-print-directory $(PARALLEL) all $(BUILD)/tests/http/demo
 	@BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/demo
+
+# Side by side with the peers: a table on stdout, and in $(BUILD)/bench as text, markdown, JSON and pictures. QUICK=1 takes the
+# shortest measurements. What is not installed is skipped, and said; bench-deps installs it.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+QUICK ?=
+BENCH_OUT ?= $(BUILD)/bench
+BENCH = $(PYTHON) -B tests/bench/bench.py --build $(BUILD) --out $(BENCH_OUT) $(if $(filter 1,$(QUICK)),--quick)
+bench bench-scale: all $(BUILD)/bench/bench
+	@$(BENCH) $(if $(filter bench-scale,$@),--scale)
+
+bench-deps:
+	@sh etc/setup.sh bench
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -96,6 +108,12 @@ $(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $
 	@echo "  TEST  $@"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
 
+BENCH_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(sort $(wildcard tests/bench/*.c))))
+$(BUILD)/bench/bench: $(BENCH_OBJ) $(BUILD)/libboltz.a
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(CORE_LIBS) -o $@
+
 clean:
 	rm -rf $(BUILD)
 
@@ -103,4 +121,4 @@ clean:
 $(BUILD)/server/examples_data.o: $(wildcard etc/examples/*.safetensors)
 $(BUILD)/server/api/docs.o: server/web/index.html
 
--include $(CORE_OBJ:.o=.d) $(SERVER_OBJ:.o=.d)
+-include $(CORE_OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)

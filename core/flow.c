@@ -5,12 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rows that go through all layers together: their activations stay in the L2 cache. A multiple of
-   the kernels' 6 rows. */
-#define ROWS_TOGETHER 48
+#include "core/base/vmath.h"
+
+/* Rows that go through all layers together. With networks their activations stay in the L2 cache (a
+   multiple of the kernels' 6 rows); with tables the columns stay in the L1 cache beside a table,
+   which many rows share. */
+#define ROWS_OF_NETWORKS 48
+#define ROWS_OF_TABLES 512
 
 struct boltz_tape {
   enum boltz_direction direction;
+  int recorded; /* layers on it */
   void *layers[]; /* [nlayers] */
 };
 
@@ -96,26 +101,30 @@ bool boltz_flow_tensor(const struct boltz_flow *flow, int k, struct boltz_tensor
   return false;
 }
 
-static void fill(double *out, size_t n, double value) {
+BOLTZ_VECTORISED static void fill(double *out, size_t n, double value) {
   for (size_t i = 0; i < n; i++) out[i] = value;
+}
+
+/* a += factor b */
+BOLTZ_VECTORISED static void add(size_t n, double factor, const double *restrict b,
+                                 double *restrict a) {
+  for (size_t i = 0; i < n; i++) a[i] += factor * b[i];
 }
 
 /* A coordinate that overflowed may have left log_det finite: 0·inf is NaN. */
 static void spoil_overflows(const struct boltz_batch *x, double *log_det) {
-  for (int j = 0; j < x->dim; j++) {
-    const double *restrict column = x->col[j];
-    for (size_t i = 0; i < x->n; i++) log_det[i] += 0 * column[i];
-  }
+  for (int j = 0; j < x->dim; j++) add(x->n, 0, x->col[j], log_det);
 }
 
-/* Layers first ... last - 1 on the way, ROWS_TOGETHER rows at a time; log_det is added to. */
+/* Layers first ... last - 1 on the way, some rows at a time; log_det is added to. */
 static void push_rows(const struct boltz_flow *flow, const struct boltz_weights *weights,
-                 enum boltz_direction direction, int first, int last, struct boltz_batch *x,
-                 double *log_det, struct boltz_arena *scratch) {
-  for (size_t at = 0; at < x->n; at += ROWS_TOGETHER) {
+                      enum boltz_direction direction, int first, int last, struct boltz_batch *x,
+                      double *log_det, struct boltz_arena *scratch) {
+  const size_t together = weights->precision == BOLTZ_TABLE ? ROWS_OF_TABLES : ROWS_OF_NETWORKS;
+  for (size_t at = 0; at < x->n; at += together) {
     const struct boltz_mark mark = boltz_arena_mark(scratch);
     struct boltz_batch rows;
-    const size_t n = x->n - at < ROWS_TOGETHER ? x->n - at : ROWS_TOGETHER;
+    const size_t n = x->n - at < together ? x->n - at : together;
     const bool room = boltz_batch_view(scratch, x, at, n, &rows) == BOLTZ_OK;
     if (!room) fill(log_det + at, n, NAN);
     for (int step = first; room && step < last; step++) {
@@ -182,7 +191,7 @@ void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *
   /* log q(x) = log p0(z) - log|det dx/dz| */
   spec->base->log_density(spec->base_settings, x, log_q, NULL);
   boltz_flow_transform(flow, weights, BOLTZ_TO_X, x, log_det, scratch);
-  for (size_t i = 0; i < x->n; i++) log_q[i] -= log_det[i];
+  add(x->n, -1, log_det, log_q);
   boltz_arena_release(scratch, mark);
 }
 
@@ -196,40 +205,80 @@ void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_we
   /* log q(x) = log p0(z) + log|det dz/dx| */
   boltz_flow_transform(flow, weights, BOLTZ_TO_Z, x, log_det, scratch);
   spec->base->log_density(spec->base_settings, x, log_q, NULL);
-  for (size_t i = 0; i < x->n; i++) log_q[i] += log_det[i];
+  add(x->n, 1, log_det, log_q);
   boltz_arena_release(scratch, mark);
+}
+
+struct boltz_tape *boltz_flow_tape(const struct boltz_flow *flow, enum boltz_direction direction,
+                                   size_t n, double *log_det, struct boltz_arena *scratch) {
+  struct boltz_tape *tape =
+      boltz_arena_alloc(scratch, 1, sizeof *tape + (size_t)flow->nlayers * sizeof tape->layers[0]);
+  if (!tape) return NULL;
+  tape->direction = direction;
+  fill(log_det, n, 0);
+  return tape;
+}
+
+bool boltz_flow_recorded(const struct boltz_flow *flow, const struct boltz_tape *tape) {
+  return tape->recorded == flow->nlayers;
+}
+
+bool boltz_flow_record_layer(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                             struct boltz_tape *tape, struct boltz_batch *x, double *log_det,
+                             struct boltz_arena *scratch) {
+  static const char nothing = 0; /* stands for the tape of a layer that needs none */
+  if (!boltz_flow_recorded(flow, tape)) {
+    const int i = layer_at(flow, tape->direction, tape->recorded);
+    const struct boltz_layer *layer = &flow->layers[i];
+    tape->layers[i] = (void *)&nothing;
+    layer->kind->apply(layer, weights, tape->direction, x, log_det, &tape->layers[i], scratch);
+    if (!tape->layers[i]) return false;
+    tape->recorded++;
+  }
+  if (!boltz_flow_recorded(flow, tape)) return true;
+  spoil_overflows(x, log_det);
+  return false;
+}
+
+bool boltz_flow_backward_layer(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                               struct boltz_tape *tape, struct boltz_batch *x,
+                               struct boltz_batch *g, const double *glog_det, float *gw,
+                               struct boltz_arena *scratch) {
+  if (tape->recorded == 0) return false;
+  const int i = layer_at(flow, tape->direction, --tape->recorded);
+  const struct boltz_layer *layer = &flow->layers[i];
+  layer->kind->backward(layer, weights, tape->direction, tape->layers[i], x, g, glog_det,
+                        gw + layer->w_offset, scratch);
+  return tape->recorded > 0;
+}
+
+static double layer_flops(const struct boltz_flow *flow, enum boltz_direction direction, int step) {
+  const struct boltz_layer *layer = &flow->layers[layer_at(flow, direction, step)];
+  return layer->kind->flops ? layer->kind->flops(layer) : 0;
+}
+
+double boltz_flow_record_flops(const struct boltz_flow *flow, const struct boltz_tape *tape) {
+  return boltz_flow_recorded(flow, tape) ? 0 : layer_flops(flow, tape->direction, tape->recorded);
+}
+
+double boltz_flow_backward_flops(const struct boltz_flow *flow, const struct boltz_tape *tape) {
+  return tape->recorded == 0 ? 0 : layer_flops(flow, tape->direction, tape->recorded - 1);
 }
 
 struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,
                                      const struct boltz_weights *weights,
                                      enum boltz_direction direction, struct boltz_batch *x,
                                      double *log_det, struct boltz_arena *scratch) {
-  static const char nothing = 0; /* stands for the tape of a layer that needs none */
-  struct boltz_tape *tape =
-      boltz_arena_alloc(scratch, 1, sizeof *tape + (size_t)flow->nlayers * sizeof tape->layers[0]);
+  struct boltz_tape *tape = boltz_flow_tape(flow, direction, x->n, log_det, scratch);
   if (!tape) return NULL;
-  tape->direction = direction;
-  fill(log_det, x->n, 0);
-  for (int step = 0; step < flow->nlayers; step++) {
-    const int i = layer_at(flow, direction, step);
-    const struct boltz_layer *layer = &flow->layers[i];
-    tape->layers[i] = (void *)&nothing;
-    layer->kind->apply(layer, weights, direction, x, log_det, &tape->layers[i], scratch);
-    if (!tape->layers[i]) return NULL;
-  }
-  spoil_overflows(x, log_det);
-  return tape;
+  while (boltz_flow_record_layer(flow, weights, tape, x, log_det, scratch)) continue;
+  return boltz_flow_recorded(flow, tape) ? tape : NULL;
 }
 
 void boltz_flow_backward(const struct boltz_flow *flow, const struct boltz_weights *weights,
                          struct boltz_tape *tape, struct boltz_batch *x, struct boltz_batch *g,
                          const double *glog_det, float *gw, struct boltz_arena *scratch) {
-  for (int step = flow->nlayers - 1; step >= 0; step--) {
-    const int i = layer_at(flow, tape->direction, step);
-    const struct boltz_layer *layer = &flow->layers[i];
-    layer->kind->backward(layer, weights, tape->direction, tape->layers[i], x, g, glog_det,
-                          gw + layer->w_offset, scratch);
-  }
+  while (boltz_flow_backward_layer(flow, weights, tape, x, g, glog_det, gw, scratch)) continue;
 }
 
 size_t boltz_flow_tile(const struct boltz_flow *flow, double passes, double flops) {

@@ -18,24 +18,74 @@ bool boltz_flow_has(const struct boltz_flow *flow, enum boltz_precision precisio
 }
 
 /* Samples go through layer after layer in fp32; each is served by what reaches it. */
-static enum boltz_status serve_layers(const struct boltz_flow *flow,
-                                      const struct boltz_weights *fp32,
-                                      enum boltz_precision precision, void **served,
-                                      struct boltz_arena *arena, struct boltz_arena *scratch) {
+struct boltz_serving {
+  const struct boltz_flow *flow;
+  struct boltz_weights *weights; /* fp32 until the last layer is served */
+  enum boltz_precision precision;
+  struct boltz_arena *arena, *scratch;
   struct boltz_batch x;
-  double *log_det = BOLTZ_NEW_ARRAY(scratch, ROWS, double);
-  if (!log_det) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_batch_new(scratch, ROWS, flow->dim, &x));
-  flow->spec.base->sample(flow->spec.base_settings, SEED, BOLTZ_STREAM_CALIBRATE, 0, &x);
-  for (int i = 0; i < flow->nlayers; i++) {
-    const struct boltz_layer *layer = &flow->layers[i];
-    const struct boltz_mark mark = boltz_arena_mark(scratch);
-    if (layer->kind->serve)
-      BOLTZ_TRY(layer->kind->serve(layer, fp32, precision, &x, arena, scratch, &served[i]));
-    layer->kind->apply(layer, fp32, BOLTZ_TO_X, &x, log_det, NULL, scratch);
-    boltz_arena_release(scratch, mark);
-  }
+  double *log_det;
+  void **served;
+  int layer; /* the next one */
+};
+
+static enum boltz_status draw(struct boltz_serving *serving) {
+  const struct boltz_flow *flow = serving->flow;
+  serving->served = BOLTZ_NEW_ARRAY(serving->arena, (size_t)flow->nlayers, void *);
+  serving->log_det = BOLTZ_NEW_ARRAY(serving->scratch, ROWS, double);
+  if (!serving->served || !serving->log_det) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_batch_new(serving->scratch, ROWS, flow->dim, &serving->x));
+  flow->spec.base->sample(flow->spec.base_settings, SEED, BOLTZ_STREAM_CALIBRATE, 0, &serving->x);
   return BOLTZ_OK;
+}
+
+enum boltz_status boltz_serving_open(const struct boltz_flow *flow, struct boltz_weights *weights,
+                                     enum boltz_precision precision, struct boltz_arena *arena,
+                                     struct boltz_serving **out) {
+  *out = NULL;
+  weights->precision = BOLTZ_FP32;
+  weights->served = NULL;
+  if (!boltz_flow_has(flow, precision))
+    return boltz_fail(
+        BOLTZ_OUT_OF_RANGE, "the flow cannot be served in %s%s", boltz_precision_names[precision],
+        precision == BOLTZ_TABLE ? ": that needs couplings of which each sees one coordinate"
+                                 : ": it has no conditioner");
+  struct boltz_arena *scratch = boltz_arena_open(0);
+  struct boltz_serving *serving = scratch ? BOLTZ_NEW(scratch, struct boltz_serving) : NULL;
+  if (!serving) {
+    boltz_arena_close(scratch);
+    return BOLTZ_NO_MEMORY;
+  }
+  *serving = (struct boltz_serving){
+      .flow = flow, .weights = weights, .precision = precision, .arena = arena, .scratch = scratch};
+  const enum boltz_status status = draw(serving);
+  if (status == BOLTZ_OK)
+    *out = serving;
+  else
+    boltz_serving_close(serving);
+  return status;
+}
+
+enum boltz_status boltz_serving_step(struct boltz_serving *serving, bool *more) {
+  const struct boltz_layer *layer = &serving->flow->layers[serving->layer];
+  const struct boltz_weights *fp32 = serving->weights;
+  struct boltz_arena *scratch = serving->scratch;
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  *more = false;
+  if (layer->kind->serve)
+    BOLTZ_TRY(layer->kind->serve(layer, fp32, serving->precision, &serving->x, serving->arena,
+                                 scratch, &serving->served[serving->layer]));
+  layer->kind->apply(layer, fp32, BOLTZ_TO_X, &serving->x, serving->log_det, NULL, scratch);
+  boltz_arena_release(scratch, mark);
+  *more = ++serving->layer < serving->flow->nlayers;
+  if (*more) return BOLTZ_OK;
+  serving->weights->served = serving->served;
+  serving->weights->precision = serving->precision;
+  return BOLTZ_OK;
+}
+
+void boltz_serving_close(struct boltz_serving *serving) {
+  if (serving) boltz_arena_close(serving->scratch);
 }
 
 enum boltz_status boltz_flow_serve(const struct boltz_flow *flow, struct boltz_weights *weights,
@@ -43,21 +93,10 @@ enum boltz_status boltz_flow_serve(const struct boltz_flow *flow, struct boltz_w
   weights->precision = BOLTZ_FP32;
   weights->served = NULL;
   if (precision == BOLTZ_FP32) return BOLTZ_OK;
-  if (!boltz_flow_has(flow, precision))
-    return boltz_fail(
-        BOLTZ_OUT_OF_RANGE, "the flow cannot be served in %s%s", boltz_precision_names[precision],
-        precision == BOLTZ_TABLE ? ": that needs couplings of which each sees one coordinate"
-                                 : ": it has no conditioner");
-  void **served = BOLTZ_NEW_ARRAY(arena, (size_t)flow->nlayers, void *);
-  struct boltz_arena *scratch = boltz_arena_open(0);
-  if (!served || !scratch) {
-    boltz_arena_close(scratch);
-    return BOLTZ_NO_MEMORY;
-  }
-  const enum boltz_status status = serve_layers(flow, weights, precision, served, arena, scratch);
-  boltz_arena_close(scratch);
-  BOLTZ_TRY(status);
-  weights->served = served;
-  weights->precision = precision;
-  return BOLTZ_OK;
+  struct boltz_serving *serving;
+  BOLTZ_TRY(boltz_serving_open(flow, weights, precision, arena, &serving));
+  enum boltz_status status = BOLTZ_OK;
+  for (bool more = true; more && status == BOLTZ_OK;) status = boltz_serving_step(serving, &more);
+  boltz_serving_close(serving);
+  return status;
 }

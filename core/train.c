@@ -17,14 +17,21 @@
 #define BATCH_MAX ((int64_t)1 << BATCH_BITS)
 #define STEPS_MAX ((int64_t)1 << 38)
 
-/* A tile is three one-way passes (forward; backward twice that) of about 4 ms at 60 GFLOP/s. */
-#define TILE_PASSES 3
-#define TILE_FLOPS 2.5e8
+/* A slice of work is about 4 ms at 60 GFLOP/s, and as many layers of a tile as that pays for. A
+   tile is as large as the slowest of them, one way back, fits a slice, so that weights and their
+   gradients are read once for many rows; its tape grows with the work of the whole tile. */
+#define SLICE_FLOPS 2.5e8
+#define TILE_SLICES 16
+#define TILE_MOST ((size_t)128)
 
 /* One of the sums that a step's rows are dealt to. */
 struct shard {
   struct boltz_loss_sum sum;
   size_t done; /* rows so far: first those of J_ML, then those of J_KL */
+
+  struct boltz_loss_tile *tile; /* under way; NULL: none is */
+  size_t tile_rows;
+  struct boltz_mark mark; /* before it */
 };
 
 struct boltz_train {
@@ -140,6 +147,20 @@ static enum boltz_status new_buffers(struct boltz_train *train, struct boltz_are
   return BOLTZ_OK;
 }
 
+/* Rows of a tile: a multiple of 8 in [8, TILE_MOST], from the flow alone. */
+static size_t tile_of(const struct boltz_flow *flow) {
+  double slowest = 0;
+  for (int i = 0; i < flow->nlayers; i++) {
+    const struct boltz_layer *layer = &flow->layers[i];
+    if (layer->kind->flops) slowest = fmax(slowest, layer->kind->flops(layer));
+  }
+  /* one way forward, and back twice that */
+  const double rows =
+      fmin(SLICE_FLOPS / (2 * slowest), TILE_SLICES * SLICE_FLOPS / (3 * flow->flops));
+  if (!(rows < TILE_MOST)) return TILE_MOST;
+  return rows < 16 ? 8 : (size_t)rows / 8 * 8;
+}
+
 enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct boltz_energy *energy,
                                   struct boltz_weights *weights,
                                   const struct boltz_train_options *options,
@@ -158,7 +179,7 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
   t->nstages = options->nstages;
   t->nw = flow->nw;
   t->total_steps = total_steps;
-  t->tile = boltz_flow_tile(flow, TILE_PASSES, TILE_FLOPS);
+  t->tile = tile_of(flow);
   t->pieces = (flow->nw - 1) / PIECE + 1;
   BOLTZ_TRY(new_buffers(t, arena));
   memcpy(t->stages, options->stages, t->nstages * sizeof *t->stages);
@@ -170,25 +191,41 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
 
 /* ---- A step, in three rounds --------------------------------------------------------------- */
 
-bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena *scratch) {
+/* The shard's next tile; without room for it, its rows are done all the same. */
+static void begin_tile(struct boltz_train *train, int shard, struct boltz_arena *arena) {
   const struct boltz_stage *stage = train->stage;
-  if (!stage) return false;
   struct shard *own = &train->shards[shard];
   const size_t batch = (size_t)stage->batch, first = (size_t)shard * batch / SHARDS;
   const size_t rows = ((size_t)shard + 1) * batch / SHARDS - first;
-  const size_t nml = stage->ml > 0 ? rows : 0, nkl = stage->kl > 0 ? rows : 0;
-  if (own->done >= nml + nkl) return false;
-
-  const bool ml = own->done < nml;
-  const size_t at = ml ? own->done : own->done - nml;
-  const size_t n = rows - at < train->tile ? rows - at : train->tile;
+  const bool ml = stage->ml > 0 && own->done < rows;
+  const size_t at = own->done < rows ? own->done : own->done - rows;
   const uint64_t index = ((uint64_t)train->step << BATCH_BITS) + first + at;
-  const struct boltz_mark mark = boltz_arena_mark(scratch);
-  boltz_loss_tile(&train->loss, ml ? BOLTZ_LOSS_ML : BOLTZ_LOSS_KL, index, n,
-                  (ml ? stage->ml : stage->kl) / (double)batch, &own->sum, scratch);
-  boltz_arena_release(scratch, mark);
-  own->done += n;
-  return own->done < nml + nkl;
+  own->tile_rows = rows - at < train->tile ? rows - at : train->tile;
+  own->mark = boltz_arena_mark(arena);
+  own->tile = boltz_loss_begin(&train->loss, ml ? BOLTZ_LOSS_ML : BOLTZ_LOSS_KL, index,
+                               own->tile_rows, (ml ? stage->ml : stage->kl) / (double)batch, arena);
+  if (!own->tile) own->sum.g[0] = NAN;
+}
+
+static size_t rows_of_shard(const struct boltz_stage *stage, int shard) {
+  const size_t batch = (size_t)stage->batch;
+  const size_t rows = ((size_t)shard + 1) * batch / SHARDS - (size_t)shard * batch / SHARDS;
+  return (stage->ml > 0 ? rows : 0) + (stage->kl > 0 ? rows : 0);
+}
+
+bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena *arena) {
+  if (!train->stage) return false;
+  struct shard *own = &train->shards[shard];
+  const size_t rows = rows_of_shard(train->stage, shard);
+  struct boltz_loss_budget budget = {.flops = SLICE_FLOPS};
+  while (own->done < rows) {
+    if (!own->tile) begin_tile(train, shard, arena);
+    if (own->tile && boltz_loss_advance(&train->loss, own->tile, &own->sum, &budget)) return true;
+    boltz_arena_release(arena, own->mark);
+    own->tile = NULL;
+    own->done += own->tile_rows;
+  }
+  return false;
 }
 
 size_t boltz_train_pieces(const struct boltz_train *train) {

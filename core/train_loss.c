@@ -1,27 +1,30 @@
-/* train_loss.c - one tile of training rows: through the flow, to their losses, and back to dJ/dw.
- */
+/* train_loss.c - one tile of training rows: through the flow, to their losses, and back to dJ/dw,
+ * a few layers at a time. */
 #include "core/train_loss.h"
 
 #include <math.h>
 
-/* Rows on their way. */
-struct tile {
+struct boltz_loss_tile {
   enum boltz_loss_part part;
+  double factor;
   struct boltz_batch in;   /* [n, dim] data or latents */
-  struct boltz_batch x, g; /* [n, dim] at the far end of the flow; each row's dJ/dx there */
+  struct boltz_batch x, g; /* [n, dim] at the layer it stands at; each row's dJ/dx there */
   double *loss, *log_det, *glog_det; /* [n] */
+
+  struct boltz_arena *arena;
+  struct boltz_mark mark; /* before the tape */
+  struct boltz_tape *tape;
+  bool back; /* on the way back */
 };
 
-static bool new_tile(enum boltz_loss_part part, size_t n, int dim, struct boltz_arena *scratch,
-                     struct tile *tile) {
-  tile->part = part;
-  tile->loss = BOLTZ_NEW_ARRAY(scratch, n, double);
-  tile->log_det = BOLTZ_NEW_ARRAY(scratch, n, double);
-  tile->glog_det = BOLTZ_NEW_ARRAY(scratch, n, double);
+static bool new_tile(size_t n, int dim, struct boltz_loss_tile *tile) {
+  tile->loss = BOLTZ_NEW_ARRAY(tile->arena, n, double);
+  tile->log_det = BOLTZ_NEW_ARRAY(tile->arena, n, double);
+  tile->glog_det = BOLTZ_NEW_ARRAY(tile->arena, n, double);
   return tile->loss && tile->log_det && tile->glog_det &&
-         boltz_batch_new(scratch, n, dim, &tile->in) == BOLTZ_OK &&
-         boltz_batch_new(scratch, n, dim, &tile->x) == BOLTZ_OK &&
-         boltz_batch_new(scratch, n, dim, &tile->g) == BOLTZ_OK;
+         boltz_batch_new(tile->arena, n, dim, &tile->in) == BOLTZ_OK &&
+         boltz_batch_new(tile->arena, n, dim, &tile->x) == BOLTZ_OK &&
+         boltz_batch_new(tile->arena, n, dim, &tile->g) == BOLTZ_OK;
 }
 
 /* A row of the data, uniform, with replacement: a random number of 64 bits times n, the high half.
@@ -33,7 +36,7 @@ static size_t draw_row(const struct boltz_loss *loss, uint64_t index) {
   return (size_t)((unsigned __int128)random * loss->data.n >> 64);
 }
 
-static void draw(const struct boltz_loss *loss, uint64_t index, struct tile *tile) {
+static void draw(const struct boltz_loss *loss, uint64_t index, struct boltz_loss_tile *tile) {
   if (tile->part == BOLTZ_LOSS_KL) {
     const struct boltz_flow_spec *spec = &loss->flow->spec;
     spec->base->sample(spec->base_settings, loss->seed, BOLTZ_STREAM_TRAIN_LATENT, index,
@@ -45,7 +48,7 @@ static void draw(const struct boltz_loss *loss, uint64_t index, struct tile *til
 }
 
 /* J_ML of a row = −log p0(z) − log|det dz/dx|, gradient −∇log p0(z). */
-static void loss_ml(const struct boltz_loss *loss, struct tile *tile) {
+static void loss_ml(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
   const struct boltz_flow_spec *spec = &loss->flow->spec;
   spec->base->log_density(spec->base_settings, &tile->x, tile->loss, &tile->g);
   for (size_t i = 0; i < tile->x.n; i++) tile->loss[i] = -tile->loss[i] - tile->log_det[i];
@@ -55,10 +58,10 @@ static void loss_ml(const struct boltz_loss *loss, struct tile *tile) {
 
 /* J_KL of a row = ũ(x) − log|det dx/dz|; ũ = u up to e = energy_high, e + ln(1 + u − e) above,
    where the gradient is divided by 1 + u − e. Source: Noé et al. 2019. */
-static void loss_kl(const struct boltz_loss *loss, struct tile *tile, struct boltz_arena *scratch) {
+static void loss_kl(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
   const double high = loss->energy_high;
   boltz_energy_eval(loss->energy, loss->energy->temperature, &tile->x, tile->loss, &tile->g,
-                    scratch);
+                    tile->arena);
   for (size_t i = 0; i < tile->x.n; i++) {
     const double u = tile->loss[i];
     if (u > high) {
@@ -69,30 +72,14 @@ static void loss_kl(const struct boltz_loss *loss, struct tile *tile, struct bol
   }
 }
 
-/* Push tile->in through the flow; losses and gradients of its rows. NULL: scratch is exhausted. */
-static struct boltz_tape *forward(const struct boltz_loss *loss, struct tile *tile,
-                                  struct boltz_arena *scratch) {
-  const bool ml = tile->part == BOLTZ_LOSS_ML;
-  tile->x.n = tile->g.n = tile->in.n;
-  boltz_batch_copy(&tile->x, 0, &tile->in, 0, tile->in.n);
-  struct boltz_tape *tape = boltz_flow_record(
-      loss->flow, loss->weights, ml ? BOLTZ_TO_Z : BOLTZ_TO_X, &tile->x, tile->log_det, scratch);
-  if (!tape) return NULL;
-  if (ml)
-    loss_ml(loss, tile);
-  else
-    loss_kl(loss, tile, scratch);
-  return tape;
-}
-
-static bool row_is_finite(const struct tile *tile, size_t i) {
+static bool row_is_finite(const struct boltz_loss_tile *tile, size_t i) {
   bool finite = isfinite(tile->loss[i]) && isfinite(tile->log_det[i]);
   for (int j = 0; finite && j < tile->g.dim; j++) finite = isfinite(tile->g.col[j][i]);
   return finite;
 }
 
 /* Take the rows that are not finite out of tile->in; returns how many are left. */
-static size_t keep_finite(struct tile *tile) {
+static size_t keep_finite(struct boltz_loss_tile *tile) {
   size_t kept = 0;
   for (size_t i = 0; i < tile->in.n; i++) {
     if (!row_is_finite(tile, i)) continue;
@@ -102,41 +89,93 @@ static size_t keep_finite(struct tile *tile) {
   return kept;
 }
 
-static void backward(const struct boltz_loss *loss, struct tile *tile, struct boltz_tape *tape,
-                     double factor, struct boltz_loss_sum *sum, struct boltz_arena *scratch) {
-  for (size_t i = 0; i < tile->g.n; i++) {
-    sum->loss[tile->part] += tile->loss[i];
-    tile->glog_det[i] = -factor;
-  }
-  for (int j = 0; j < tile->g.dim; j++)
-    for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] *= factor;
-  sum->used[tile->part] += tile->g.n;
-  boltz_flow_backward(loss->flow, loss->weights, tape, &tile->x, &tile->g, tile->glog_det, sum->g,
-                      scratch);
+/* Stand before the flow with the rows of tile->in. */
+static bool set_out(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
+  tile->x.n = tile->g.n = tile->in.n;
+  boltz_batch_copy(&tile->x, 0, &tile->in, 0, tile->in.n);
+  tile->tape = boltz_flow_tape(loss->flow, tile->part == BOLTZ_LOSS_ML ? BOLTZ_TO_Z : BOLTZ_TO_X,
+                               tile->in.n, tile->log_det, tile->arena);
+  return tile->tape != NULL;
 }
 
-void boltz_loss_tile(const struct boltz_loss *loss, enum boltz_loss_part part, uint64_t index,
-                     size_t n, double factor, struct boltz_loss_sum *sum,
-                     struct boltz_arena *scratch) {
-  struct tile tile;
-  struct boltz_tape *tape = NULL;
-  const bool room = new_tile(part, n, loss->flow->dim, scratch, &tile);
-  if (room) draw(loss, index, &tile);
+struct boltz_loss_tile *boltz_loss_begin(const struct boltz_loss *loss, enum boltz_loss_part part,
+                                         uint64_t index, size_t n, double factor,
+                                         struct boltz_arena *arena) {
+  struct boltz_loss_tile *tile = BOLTZ_NEW(arena, struct boltz_loss_tile);
+  if (!tile) return NULL;
+  tile->part = part;
+  tile->factor = factor;
+  tile->arena = arena;
+  if (!new_tile(n, loss->flow->dim, tile)) return NULL;
+  draw(loss, index, tile);
+  tile->mark = boltz_arena_mark(arena);
+  return set_out(loss, tile) ? tile : NULL;
+}
 
-  /* When rows turn out not to be finite, the others go again without them, so that none of their
-     infinities meets a zero on the way back. A row's numbers do not depend on its company. */
-  for (size_t kept = 0; room; tile.in.n = kept) {
-    const struct boltz_mark mark = boltz_arena_mark(scratch);
-    if (tile.in.n == 0) return;
-    tape = forward(loss, &tile, scratch);
-    kept = tape ? keep_finite(&tile) : tile.in.n;
-    if (kept == tile.in.n) break;
-    sum->skipped += tile.in.n - kept;
-    boltz_arena_release(scratch, mark);
+static void turn_back(struct boltz_loss_tile *tile, struct boltz_loss_sum *sum) {
+  tile->back = true;
+  for (size_t i = 0; i < tile->g.n; i++) {
+    sum->loss[tile->part] += tile->loss[i];
+    tile->glog_det[i] = -tile->factor;
   }
+  for (int j = 0; j < tile->g.dim; j++)
+    for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] *= tile->factor;
+  sum->used[tile->part] += tile->g.n;
+}
 
-  if (tape)
-    backward(loss, &tile, tape, factor, sum, scratch);
+/* No room: the whole step will be skipped, and the report will show it. */
+static bool give_up(struct boltz_loss_sum *sum) {
+  sum->g[0] = NAN;
+  return false;
+}
+
+/* At the far end. When rows turn out not to be finite, the others go again without them, so that
+   none of their infinities meets a zero on the way back. A row's numbers do not depend on its
+   company. False: no row is left, or no room. */
+static bool arrive(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
+                   struct boltz_loss_sum *sum) {
+  if (tile->part == BOLTZ_LOSS_ML)
+    loss_ml(loss, tile);
   else
-    sum->g[0] = NAN; /* no room: the whole step will be skipped, and the report will show it */
+    loss_kl(loss, tile);
+  const size_t kept = keep_finite(tile);
+  if (kept == tile->in.n) {
+    turn_back(tile, sum);
+    return true;
+  }
+  sum->skipped += tile->in.n - kept;
+  tile->in.n = kept;
+  boltz_arena_release(tile->arena, tile->mark);
+  if (kept == 0) return false;
+  return set_out(loss, tile) || give_up(sum);
+}
+
+/* Is there room in the slice for that much more? */
+static bool afford(struct boltz_loss_budget *budget, double flops) {
+  if (budget->begun && flops > budget->flops) return false;
+  budget->begun = true;
+  budget->flops -= flops;
+  return true;
+}
+
+static bool go_on(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
+                  struct boltz_loss_sum *sum) {
+  const struct boltz_flow *flow = loss->flow;
+  if (tile->back)
+    return boltz_flow_backward_layer(flow, loss->weights, tile->tape, &tile->x, &tile->g,
+                                     tile->glog_det, sum->g, tile->arena);
+  if (boltz_flow_record_layer(flow, loss->weights, tile->tape, &tile->x, tile->log_det,
+                              tile->arena))
+    return true;
+  return boltz_flow_recorded(flow, tile->tape) ? arrive(loss, tile, sum) : give_up(sum);
+}
+
+bool boltz_loss_advance(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
+                        struct boltz_loss_sum *sum, struct boltz_loss_budget *budget) {
+  for (;;) {
+    const double layer = tile->back ? 2 * boltz_flow_backward_flops(loss->flow, tile->tape)
+                                    : boltz_flow_record_flops(loss->flow, tile->tape);
+    if (!afford(budget, layer * (double)tile->in.n)) return true;
+    if (!go_on(loss, tile, sum)) return false;
+  }
 }

@@ -25,14 +25,30 @@ struct boltz_loss_sum {
   uint64_t skipped;                /* rows whose loss or gradient was not finite */
 };
 
+/** A tile of rows on its way through the flow and back, in an arena that is its own until then. */
+struct boltz_loss_tile;
+
+/** What a slice of work may still cost. From operation counts, never a clock: where a tile is cut
+ * does not depend on the machine. */
+struct boltz_loss_budget {
+  double flops;
+  bool begun; /* the first layer is taken whatever it costs */
+};
+
 /**
- * Add n rows to a sum.
- *   index    of the first row in its random stream
+ * n rows, the first of which has that index in its random stream.
  *   factor   what each row's gradient is multiplied by
- * Errors: none; exhausted scratch leaves a NaN in sum->g. Threads: writes `sum` only.
+ * Errors: NULL when the arena is exhausted.
  */
-void boltz_loss_tile(const struct boltz_loss *loss, enum boltz_loss_part part, uint64_t index,
-                     size_t n, double factor, struct boltz_loss_sum *sum,
-                     struct boltz_arena *scratch);
+struct boltz_loss_tile *boltz_loss_begin(const struct boltz_loss *loss, enum boltz_loss_part part,
+                                         uint64_t index, size_t n, double factor,
+                                         struct boltz_arena *arena);
+
+/**
+ * Take the tile some layers further; false once it is done, and its rows are in the sum.
+ * Errors: none; an exhausted arena leaves a NaN in sum->g. Threads: writes tile and sum only.
+ */
+bool boltz_loss_advance(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
+                        struct boltz_loss_sum *sum, struct boltz_loss_budget *budget);
 
 #endif

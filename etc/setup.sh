@@ -1,6 +1,7 @@
 #!/bin/sh
 # setup.sh - install what is missing on Debian 12 or Ubuntu: what the build needs; with `test` also
-# what the tests need; with `ci` also what the continuous integration needs.
+# what the tests need; with `ci` also what the continuous integration needs; with `bench` also the
+# peers that the benchmarks stand beside.
 set -eu
 
 packages="g++ libmicrohttpd-dev libcjson-dev libsqlite3-dev librandom123-dev libmd-dev curl"
@@ -8,8 +9,9 @@ case "${1:-build}" in
   build) ;;
   test) packages="$packages libcurl4-openssl-dev libopenblas-dev" ;;
   ci) packages="$packages libcurl4-openssl-dev libopenblas-dev clang clang-format-14 binutils python3-numpy" ;;
+  bench) packages="$packages python3-torch python3-fastapi uvicorn python3-uvicorn python3-matplotlib wrk" ;;
   *)
-    echo "setup.sh: unknown group '$1': build, test or ci" >&2
+    echo "setup.sh: unknown group '$1': build, test, ci or bench" >&2
     exit 2
     ;;
 esac

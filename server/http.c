@@ -47,6 +47,8 @@ static void *begin_call(void *cls, const char *uri, struct MHD_Connection *mhd) 
       MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   call->connection = info ? info->socket_context : NULL;
   pthread_mutex_init(&call->mutex, NULL);
+  atomic_store(&call->holders, 1);
+  atomic_fetch_add(&http->calls, 1);
   request->server = http->server;
   request->arena =
       boltz_arena_open(ARENA_BASE + ARENA_FACTOR * (size_t)http->server->config->body_bytes);
@@ -75,11 +77,23 @@ static void end_call(void *cls, struct MHD_Connection *mhd, void **context,
   }
   if (call->counted) atomic_fetch_sub(&http->in_flight, 1);
   reply_free(&call->exchange.reply);
+  request_release(&call->exchange.request);
+  *context = NULL;
+}
+
+void request_hold(struct request *request) {
+  atomic_fetch_add(&((struct call *)request)->holders, 1);
+}
+
+void request_release(struct request *request) {
+  struct call *call = (struct call *)request;
+  struct http *http = call->http;
+  if (atomic_fetch_sub(&call->holders, 1) > 1) return;
   free(call->exchange.body);
   pthread_mutex_destroy(&call->mutex);
-  boltz_arena_close(call->exchange.request.arena);
+  boltz_arena_close(request->arena);
   free(call);
-  *context = NULL;
+  atomic_fetch_sub(&http->calls, 1); /* last: http_close() waits for it */
 }
 
 static enum MHD_Result keep_header(void *argument, enum MHD_ValueKind kind, const char *name,
@@ -205,7 +219,7 @@ static enum MHD_Result send_reply(struct call *call) {
   watch_suspended(http, call->connection, stream ? call : NULL);
   metrics_request(http->server->metrics, exchange->method, exchange->pattern,
                   exchange->reply.status, 1e-6 * (double)(monotonic_us() - exchange->started_us));
-  if (stream && call->counted) {
+  if (stream && call->counted && !exchange->reply.stream->whole) {
     call->counted = false;
     atomic_fetch_sub(&http->in_flight, 1);
   }
@@ -423,6 +437,8 @@ void http_close(struct http *http) {
   /* A moment for the streams' last bytes. */
   for (int k = 0; k < 500 && atomic_load(&http->streams) > 0; k++) usleep(2000);
   MHD_stop_daemon(http->daemon);
+  /* Workers see at their next tile that nobody reads it any more. */
+  while (atomic_load(&http->calls) > 0) usleep(2000);
   watch_close(http);
   if (http->listen_fd >= 0) close(http->listen_fd);
   free(http);

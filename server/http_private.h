@@ -13,7 +13,8 @@
 struct connection {
   struct connection *next, **link;
   int fd;
-  int64_t since_ms; /* accept, a request line, or a reply's start: what follows has a deadline */
+  int64_t since_ms; /* accept, a request line, a reply's start or a MiB of a stream: what follows
+                       has a deadline */
   struct call *suspended; /* the request that waits, NULL: none */
 };
 
@@ -33,6 +34,7 @@ struct call {
   bool suspended;       /* handed over: who answers resumes */
   atomic_bool answered; /* while suspended: the reply is complete, the HTTP thread may look */
   struct task parse;
+  atomic_int holders; /* the HTTP thread, and request_hold() */
 
   bool streaming;        /* the reply is a stream; set before the watch learns of it */
   pthread_mutex_t mutex; /* guards the three below, of a streamed reply */
@@ -46,9 +48,10 @@ struct http {
   int listen_fd;
   atomic_bool draining;
   atomic_bool closing;  /* no stream goes to sleep any more */
-  atomic_int in_flight; /* requests without their reply yet; streams do not count */
+  atomic_int in_flight; /* requests without their whole reply; endless streams do not count */
   atomic_int waiting;   /* suspended requests */
   atomic_int streams;   /* streamed replies on their way */
+  atomic_int calls;     /* in memory */
 
   pthread_t watch;
   pthread_mutex_t mutex; /* guards the connections and `stopping` */
@@ -64,14 +67,16 @@ void watch_connection(void *cls, struct MHD_Connection *mhd, void **context,
                       enum MHD_ConnectionNotificationCode code);
 /** A request of this connection is suspended (call), or begins, or its reply does (NULL). */
 void watch_suspended(struct http *http, struct connection *connection, struct call *call);
-/** Cancel whatever is suspended and end the streams. */
+/** The client of a stream took a part of it. */
+void watch_progress(struct http *http, struct connection *connection);
+/** Cancel whatever is suspended, end or cut every stream. */
 void watch_cancel_all(struct http *http);
-/** End the streams alone. */
+/** End the streams that have no end of their own. */
 void watch_end_streams(struct http *http);
 
-/** http_stream.c: a reply of unknown length. */
+/** http_stream.c: a reply made while it is sent. */
 struct MHD_Response *stream_response(struct call *call);
-/** The client has gone: the next read ends the stream. */
+/** The client has gone, or the daemon goes: the next read ends the stream. */
 void stream_end(struct call *call);
 
 #endif

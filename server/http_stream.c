@@ -1,5 +1,8 @@
-/* http_stream.c - replies of unknown length: the reader sleeps suspended until it is woken. */
+/* http_stream.c - replies made while they are sent: the reader sleeps suspended until it is woken.
+ */
 #include "server/http_private.h"
+
+#define DEADLINE_SHIFT 20 /* a client has a deadline for every MiB of what it must read whole */
 
 static struct call *call_of(struct stream *stream) {
   return (struct call *)exchange_of(stream->request);
@@ -8,15 +11,18 @@ static struct call *call_of(struct stream *stream) {
 /* libmicrohttpd spins when a reader returns 0, so it is suspended first; under the mutex, so that a
    wake-up between the two is not lost. */
 static ssize_t read_stream(void *argument, uint64_t position, char *buffer, size_t max) {
-  (void)position;
   struct call *call = argument;
   struct stream *stream = call->exchange.reply.stream;
   pthread_mutex_lock(&call->mutex);
   call->woken = false;
   bool ended = call->ended || atomic_load(&call->http->closing);
   pthread_mutex_unlock(&call->mutex);
-  ssize_t n = ended ? -1 : stream->read(stream, buffer, max);
-  if (n < 0) return MHD_CONTENT_READER_END_OF_STREAM;
+  int early = stream->whole ? STREAM_CUT : STREAM_END;
+  ssize_t n = ended ? early : stream->read(stream, buffer, max);
+  if (n == STREAM_CUT) return MHD_CONTENT_READER_END_WITH_ERROR;
+  if (n == STREAM_END) return MHD_CONTENT_READER_END_OF_STREAM;
+  if (position >> DEADLINE_SHIFT != (position + (uint64_t)n) >> DEADLINE_SHIFT)
+    watch_progress(call->http, call->connection);
   if (n > 0) return n;
   pthread_mutex_lock(&call->mutex);
   if (!call->woken && !call->ended && !atomic_load(&call->http->closing)) {
@@ -47,8 +53,10 @@ void stream_end(struct call *call) {
 }
 
 struct MHD_Response *stream_response(struct call *call) {
+  const struct stream *stream = call->exchange.reply.stream;
   struct MHD_Response *response =
-      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, call, NULL);
+      MHD_create_response_from_callback(stream->size ? stream->size : MHD_SIZE_UNKNOWN,
+                                        stream->whole ? 65536 : 16384, read_stream, call, NULL);
   call->streaming = response != NULL;
   return response;
 }

@@ -44,7 +44,14 @@ void watch_suspended(struct http *http, struct connection *connection, struct ca
   if (!connection) return;
   pthread_mutex_lock(&http->mutex);
   connection->suspended = call;
-  if (!call) connection->since_ms = monotonic_ms();
+  connection->since_ms = monotonic_ms();
+  pthread_mutex_unlock(&http->mutex);
+}
+
+void watch_progress(struct http *http, struct connection *connection) {
+  if (!connection) return;
+  pthread_mutex_lock(&http->mutex);
+  connection->since_ms = monotonic_ms();
   pthread_mutex_unlock(&http->mutex);
 }
 
@@ -54,20 +61,29 @@ static bool has_gone(int fd) {
          (poller.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
+static void look_at_stream(struct connection *connection, bool late, bool wake) {
+  struct call *call = connection->suspended;
+  struct stream *stream = call->exchange.reply.stream;
+  late = late && stream->whole;
+  if (late) shutdown(connection->fd, SHUT_RDWR);
+  if (late || has_gone(connection->fd))
+    stream_end(call);
+  else if (wake)
+    stream_wake(stream);
+}
+
 static void look_at(struct connection *connection, int64_t now, int64_t deadline, bool wake) {
   struct call *call = connection->suspended;
+  bool late = now - connection->since_ms > deadline;
   if (!call) {
-    if (now - connection->since_ms > deadline) shutdown(connection->fd, SHUT_RDWR);
+    if (late) shutdown(connection->fd, SHUT_RDWR);
+    return;
+  }
+  if (call->streaming) {
+    look_at_stream(connection, late, wake);
     return;
   }
   bool gone = has_gone(connection->fd);
-  if (call->streaming) {
-    if (gone)
-      stream_end(call);
-    else if (wake)
-      stream_wake(call->exchange.reply.stream);
-    return;
-  }
   if (gone || now > call->exchange.request.deadline_ms)
     atomic_store(&call->exchange.request.cancelled, true);
 }
@@ -95,16 +111,19 @@ static void *watch(void *argument) {
 void watch_end_streams(struct http *http) {
   pthread_mutex_lock(&http->mutex);
   for (struct connection *c = http->connections; c; c = c->next)
-    if (c->suspended && c->suspended->streaming) stream_end(c->suspended);
+    if (c->suspended && c->suspended->streaming && !c->suspended->exchange.reply.stream->whole)
+      stream_end(c->suspended);
   pthread_mutex_unlock(&http->mutex);
 }
 
 void watch_cancel_all(struct http *http) {
   pthread_mutex_lock(&http->mutex);
-  for (struct connection *c = http->connections; c; c = c->next)
-    if (c->suspended) atomic_store(&c->suspended->exchange.request.cancelled, true);
+  for (struct connection *c = http->connections; c; c = c->next) {
+    if (!c->suspended) continue;
+    atomic_store(&c->suspended->exchange.request.cancelled, true);
+    if (c->suspended->streaming) stream_end(c->suspended);
+  }
   pthread_mutex_unlock(&http->mutex);
-  watch_end_streams(http);
 }
 
 enum boltz_status watch_open(struct http *http) {

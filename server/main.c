@@ -14,6 +14,7 @@
 #include "boltz/boltz.h"
 #include "core/kernel/kernel.h"
 #include "server/config.h"
+#include "server/gather.h"
 #include "server/http.h"
 #include "server/job.h"
 #include "server/json.h"
@@ -88,6 +89,8 @@ static enum boltz_status open_parts(struct server *server) {
   BOLTZ_TRY(registry_open(server, &server->registry));
   server->pool = pool_open(workers, config->background_share, SCRATCH_LIMIT);
   if (!server->pool) return boltz_fail(BOLTZ_IO, "the system gives no %d worker threads", workers);
+  server->gather = gather_open(server->pool);
+  if (!server->gather) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the workers");
   BOLTZ_TRY(jobs_open(server, &server->jobs));
   BOLTZ_TRY(http_open(server, &server->http));
   jobs_start(server->jobs);
@@ -97,6 +100,7 @@ static enum boltz_status open_parts(struct server *server) {
 static void close_parts(struct server *server) {
   http_close(server->http);
   pool_close(server->pool);
+  gather_close(server->gather);
   jobs_close(server->jobs);
   registry_close(server->registry);
   store_close(server->store);

@@ -157,13 +157,19 @@ static double open_files(void) {
 }
 
 static void print_parts(struct server *server, struct boltz_text *out) {
-  int counts[4], jobs[6];
-  registry_counts(server->registry, counts);
+  struct registry_counts counts;
+  int jobs[6];
+  registry_counts(server->registry, &counts);
   jobs_counts(server->jobs, jobs);
-  gauge(out, "models", "Registered models.", counts[0]);
-  gauge(out, "versions", "Versions of all models.", counts[1]);
-  gauge(out, "datasets", "Datasets.", counts[2]);
-  gauge(out, "versions_loaded", "Versions whose weights are in memory.", counts[3]);
+  gauge(out, "models", "Registered models.", counts.models);
+  gauge(out, "versions", "Versions of all models.", counts.versions);
+  gauge(out, "datasets", "Datasets.", counts.datasets);
+  boltz_text_puts(out,
+                  "# HELP boltzd_versions_loaded Versions in memory, by what they are served in.\n"
+                  "# TYPE boltzd_versions_loaded gauge\n");
+  for (int k = 0; k < BOLTZ_PRECISIONS; k++)
+    boltz_text_printf(out, "boltzd_versions_loaded{precision=\"%s\"} %d\n",
+                      boltz_precision_names[k], counts.loaded[k]);
   boltz_text_puts(out, "# HELP boltzd_jobs Jobs by status.\n# TYPE boltzd_jobs gauge\n");
   for (int k = 0; job_status_names[k]; k++)
     boltz_text_printf(out, "boltzd_jobs{status=\"%s\"} %d\n", job_status_names[k], jobs[k]);

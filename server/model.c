@@ -286,15 +286,18 @@ void registry_each_model(struct registry *registry, const char *token, int most,
   pthread_mutex_unlock(&registry->mutex);
 }
 
-void registry_counts(struct registry *registry, int counts[4]) {
+void registry_counts(struct registry *registry, struct registry_counts *counts) {
+  *counts = (struct registry_counts){0};
   pthread_mutex_lock(&registry->mutex);
-  counts[0] = (int)registry->nmodels;
-  counts[1] = counts[3] = 0;
-  counts[2] = (int)registry->ndatasets;
+  counts->models = (int)registry->nmodels;
+  counts->datasets = (int)registry->ndatasets;
   for (size_t k = 0; k < registry->nmodels; k++) {
     const struct model_versions *versions = registry->models[k]->versions;
-    counts[1] += (int)versions->n;
-    for (size_t v = 0; v < versions->n; v++) counts[3] += versions->entries[v]->loaded != NULL;
+    counts->versions += (int)versions->n;
+    for (size_t v = 0; v < versions->n; v++) {
+      const struct version *version = versions->entries[v]->loaded;
+      if (version) counts->loaded[version->checkpoint.weights.precision]++;
+    }
   }
   pthread_mutex_unlock(&registry->mutex);
 }

@@ -14,9 +14,6 @@
 
 struct cJSON;
 
-/** What conditioners of this build compute in. */
-#define REGISTRY_PRECISION "fp32"
-
 /** A registered energy model. Immutable but for the registry's own members. */
 struct model {
   char name[65];
@@ -32,8 +29,8 @@ struct version {
   int64_t number;
   char digest[STORE_DIGEST_SIZE];
   struct boltz_arena *arena;
-  struct boltz_checkpoint checkpoint; /* flow and packed weights */
-  const char *precision;              /* what answers: "fp32" */
+  struct boltz_checkpoint checkpoint; /* flow and weights, served in their precision */
+  const char *precision;              /* its name */
   atomic_int references;
 };
 
@@ -152,7 +149,11 @@ enum boltz_status registry_read_dataset(struct registry *registry, const char *n
  * array, which is NULL when memory is exhausted. Returns how many. */
 size_t registry_digests(struct registry *registry, const char ***digests);
 
-/** Number of models, versions, datasets, loaded versions: for metrics. */
-void registry_counts(struct registry *registry, int counts[4]);
+/** How many there are, for metrics. */
+struct registry_counts {
+  int models, versions, datasets;
+  int loaded[BOLTZ_PRECISIONS]; /* versions in memory, by precision */
+};
+void registry_counts(struct registry *registry, struct registry_counts *counts);
 
 #endif

@@ -49,15 +49,15 @@ static void add_header(struct exchange *exchange, const char *name, const char *
 }
 
 void request_header(struct request *request, const char *name, const char *format, ...) {
+  char value[128], *longer = NULL;
   va_list arguments, again;
   va_start(arguments, format);
   va_copy(again, arguments);
-  int n = vsnprintf(NULL, 0, format, arguments);
-  char *value = n < 0 ? NULL : boltz_arena_scratch(request->arena, (size_t)n + 1, 1);
-  if (value) {
-    vsnprintf(value, (size_t)n + 1, format, again);
-    add_header(exchange_of(request), name, value);
-  }
+  int n = vsnprintf(value, sizeof value, format, arguments);
+  if (n >= (int)sizeof value && (longer = boltz_arena_scratch(request->arena, (size_t)n + 1, 1)))
+    vsnprintf(longer, (size_t)n + 1, format, again);
+  if (n >= 0 && (n < (int)sizeof value || longer))
+    add_header(exchange_of(request), name, longer ? longer : value);
   va_end(again);
   va_end(arguments);
 }

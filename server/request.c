@@ -404,9 +404,15 @@ static void take_id(struct exchange *exchange) {
     strcpy(request->id, id);
     return;
   }
-  unsigned long long bits[2] = {0};
-  if (getrandom(bits, sizeof bits, 0) < 0) bits[0] = (unsigned long long)monotonic_ms();
-  snprintf(request->id, sizeof request->id, "%016llx%016llx", bits[0], bits[1]);
+  unsigned char bytes[16] = {0};
+  if (getrandom(bytes, sizeof bytes, 0) < 0)
+    snprintf((char *)bytes, sizeof bytes, "%lld", (long long)monotonic_ms());
+  char *digit = request->id;
+  for (size_t k = 0; k < sizeof bytes; k++) {
+    *digit++ = "0123456789abcdef"[bytes[k] >> 4];
+    *digit++ = "0123456789abcdef"[bytes[k] & 15];
+  }
+  *digit = 0;
 }
 
 bool exchange_head(struct exchange *exchange) {

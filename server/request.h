@@ -130,20 +130,31 @@ void reply_too_large(struct request *request, const char *pointer, int64_t limit
 void request_header(struct request *request, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+#define STREAM_END (-1)
+#define STREAM_CUT (-2)
+
 /**
- * A body of unknown length. read() is called on an HTTP thread: it fills at most `max` bytes and
- * returns how many, 0 when there is nothing yet, -1 at the end. After a 0 it is called again once
+ * A body made while it is sent. read() is called on an HTTP thread: it fills at most `max` bytes
+ * and returns how many, 0 when there is nothing yet, STREAM_END at the end, STREAM_CUT when it
+ * cannot go on: the client sees a broken connection. After a 0 it is called again once
  * stream_wake() was called (any thread, any number of times), and at least every five seconds.
- * close() is called once.
+ * close() is called once; the request may be held beyond it.
  */
 struct stream {
   ssize_t (*read)(struct stream *stream, char *buffer, size_t max);
   void (*close)(struct stream *stream);
   struct request *request; /* set by reply_stream */
+  uint64_t size;           /* bytes in all; 0: not known */
+  bool whole; /* half of it is worth nothing: a drain waits for its end, and who must end it before
+                 cuts it; the client has request_deadline_ms for every MiB */
 };
 void reply_stream(struct request *request, int status, const char *content_type,
                   struct stream *stream);
 void stream_wake(struct stream *stream);
+
+/** Keep the request's memory after its reply has ended, until as many releases. Threads: any. */
+void request_hold(struct request *request);
+void request_release(struct request *request);
 
 /** A name of API.md's form? */
 bool name_is_well_formed(const char *name);

@@ -13,6 +13,7 @@ struct store;
 struct registry;
 struct jobs;
 struct http;
+struct gather;
 
 /** Everything a handler may reach. The pointers are set once, before the first request. */
 struct server {
@@ -20,12 +21,14 @@ struct server {
   struct log *log;
   struct metrics *metrics;
   struct pool *pool;         /* worker threads */
+  struct gather *gather;     /* small requests that are answered together */
   struct store *store;       /* the thread that owns SQLite and every fsync */
   struct registry *registry; /* models and versions in memory */
   struct jobs *jobs;
   struct http *http;
   long long started_ms;         /* wall clock, for uptime */
   atomic_size_t estimate_bytes; /* that estimates under way may take: api/estimate.c */
+  atomic_size_t kept_bytes;     /* that streamed replies keep: api/tiles_stream.c */
 };
 
 #endif

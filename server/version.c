@@ -254,13 +254,16 @@ struct loading {
 };
 
 static enum boltz_status fill_entry(struct version_entry *entry, const struct boltz_json *row) {
-  const char *job = row_text(row, "job", NULL);
+  const char *job = row_text(row, "job", NULL), *named = row_text(row, "precision", "fp32");
+  enum boltz_precision precision;
+  if (!boltz_precision_find(named, &precision))
+    return boltz_fail(BOLTZ_IO, "a version is in precision %.64s, which this boltzd lacks", named);
   snprintf(entry->digest, sizeof entry->digest, "%s", row_text(row, "digest", ""));
   entry->size = (size_t)row_integer(row, "size", 0);
   entry->flow = strdup(row_text(row, "flow", "null"));
   entry->metrics = strdup(row_text(row, "metrics", "{}"));
   entry->job = job ? strdup(job) : NULL;
-  entry->precision = REGISTRY_PRECISION;
+  entry->precision = boltz_precision_names[precision];
   entry->created_ms = row_integer(row, "created_ms", 0);
   if (entry->flow && entry->metrics && (entry->job || !job)) return BOLTZ_OK;
   return boltz_fail(BOLTZ_NO_MEMORY, "no memory for a version");

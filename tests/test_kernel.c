@@ -141,6 +141,45 @@ static void every_kernel_equals_the_naive_loop_in_every_bit(void) {
   boltz_arena_close(world.arena);
 }
 
+/* Every width up to 300 as outputs and as inputs, each with every height of a register tile, and
+   the 48 rows that a flow takes together. */
+static void every_width_up_to_300_gives_the_naive_bits_at_every_height(void) {
+  struct world world = new_world();
+  const struct boltz_kernel *kernel;
+  for (int k = 0; (kernel = boltz_kernel_at(k)) != NULL; k++) {
+    if (!kernel->present()) continue;
+    for (size_t height = 1; height <= 14; height++)
+      for (size_t width = 1; width <= WIDTH_MAX; width++) {
+        const size_t rows = height < 14 ? height : 48, few = 1 + width % 3;
+        compare(kernel, &world, rows, width, few, BOLTZ_RELU);
+        compare(kernel, &world, rows, few, width, BOLTZ_RELU);
+      }
+    for (size_t width = 1; width <= WIDTH_MAX; width++)
+      compare(kernel, &world, 1 + width % 13, width, WIDTH_MAX + 1 - width, BOLTZ_RELU);
+  }
+  boltz_arena_close(world.arena);
+}
+
+/* The values at which a vector's comparisons could part from the recipe's. */
+static void activations_keep_zeros_limits_and_infinities(void) {
+  const float odd[] = {
+      0.0f,   -0.0f,   7.99881172180175781f, -7.99881172180175781f, 8, -8, 1e-40f, 1e-45f, 1e30f,
+      -1e30f, INFINITY};
+  enum { N = sizeof odd / sizeof odd[0] };
+  const struct boltz_kernel *kernel;
+  for (int k = 0; (kernel = boltz_kernel_at(k)) != NULL; k++) {
+    if (!kernel->present()) continue;
+    for (int a = BOLTZ_LINEAR; a <= BOLTZ_SILU; a++) {
+      float y[N];
+      memcpy(y, odd, sizeof y);
+      kernel->activate((enum boltz_activation)a, N, y);
+      for (int i = 0; i < N; i++)
+        CHECK_MSG(same(y[i], activation((enum boltz_activation)a, odd[i])),
+                  "%s, activation %d of %g is %g", kernel->name, a, (double)odd[i], (double)y[i]);
+    }
+  }
+}
+
 static void every_kernel_equals_the_naive_loop_at_random_sizes(void) {
   struct world world = new_world();
   const struct boltz_kernel *kernel;
@@ -261,6 +300,8 @@ static void the_products_agree_with_openblas(void) {
 
 int main(int argc, char **argv) {
   RUN(every_kernel_equals_the_naive_loop_in_every_bit);
+  RUN(every_width_up_to_300_gives_the_naive_bits_at_every_height);
+  RUN(activations_keep_zeros_limits_and_infinities);
   RUN(every_kernel_equals_the_naive_loop_at_random_sizes);
   RUN(the_products_agree_with_openblas);
   RUN(every_activation_is_the_same_inside_a_product_and_alone);

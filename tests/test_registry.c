@@ -71,12 +71,11 @@ static enum registry_outcome add_model(struct registry *registry, const char *na
 }
 
 /* A checkpoint of a small flow for an energy at T = 1. */
-static struct boltz_text make_checkpoint(const char *energy, uint64_t seed) {
+static struct boltz_text make_checkpoint_in(const char *energy, uint64_t seed,
+                                            enum boltz_precision precision) {
   struct boltz_arena *arena = boltz_arena_open(0);
-  struct boltz_checkpoint c = {.model = "any",
-                               .seed = seed,
-                               .producer = "test",
-                               .metrics = "{\"ess_fraction\":0.5}"};
+  struct boltz_checkpoint c = {
+      .model = "any", .seed = seed, .producer = "test", .metrics = "{\"ess_fraction\":0.5}"};
   struct boltz_flow_spec spec;
   struct boltz_text out = {0};
   CHECK_INT(boltz_energy_parse(json(energy, arena), 1, arena, &c.energy), BOLTZ_OK);
@@ -84,14 +83,20 @@ static struct boltz_text make_checkpoint(const char *energy, uint64_t seed) {
   CHECK_INT(boltz_flow_new(&spec, c.energy.dim, arena, &c.flow), BOLTZ_OK);
   CHECK_INT(boltz_weights_new(&c.flow, arena, &c.weights), BOLTZ_OK);
   boltz_flow_init(&c.flow, seed, &c.weights);
+  c.weights.precision = precision;
   CHECK_INT(boltz_checkpoint_write(&c, arena, &out), BOLTZ_OK);
   boltz_arena_close(arena);
   return out;
 }
 
-static enum registry_outcome add_version(struct registry *registry, const char *model,
-                                         uint64_t seed, bool serve, int64_t *number) {
-  struct boltz_text file = make_checkpoint(DW, seed);
+static struct boltz_text make_checkpoint(const char *energy, uint64_t seed) {
+  return make_checkpoint_in(energy, seed, BOLTZ_FP32);
+}
+
+static enum registry_outcome add_version_in(struct registry *registry, const char *model,
+                                            uint64_t seed, enum boltz_precision precision,
+                                            bool serve, int64_t *number) {
+  struct boltz_text file = make_checkpoint_in(DW, seed, precision);
   struct version_draft draft = {.bytes = file.data,
                                 .size = file.size,
                                 .job = "job_1",
@@ -101,6 +106,11 @@ static enum registry_outcome add_version(struct registry *registry, const char *
   enum registry_outcome outcome = registry_add_version(registry, model, &draft, number);
   boltz_text_free(&file);
   return outcome;
+}
+
+static enum registry_outcome add_version(struct registry *registry, const char *model,
+                                         uint64_t seed, bool serve, int64_t *number) {
+  return add_version_in(registry, model, seed, BOLTZ_FP32, serve, number);
 }
 
 static bool record_has(struct cJSON *record, const char *part) {
@@ -198,6 +208,38 @@ static void a_version_is_there_bit_for_bit_after_reopening(void) {
   model_release(model);
   boltz_text_free(&file);
   boltz_arena_close(arena);
+  remove_all(registry);
+}
+
+static void a_version_is_served_in_its_precision_also_after_reopening(void) {
+  struct registry *registry = open_new();
+  int64_t number;
+  add_model(registry, "dw", DW, 1);
+  for (int k = 0; k < BOLTZ_PRECISIONS; k++)
+    CHECK_INT(add_version_in(registry, "dw", 3, (enum boltz_precision)k, false, &number),
+              REGISTRY_CREATED);
+  for (int round = 0; round < 2; round++) {
+    struct model *model = registry_model(registry, "dw");
+    for (int k = 0; k < BOLTZ_PRECISIONS; k++) {
+      struct version *version = NULL;
+      char member[32];
+      CHECK_INT(registry_load(registry, model, k + 1), BOLTZ_OK);
+      CHECK_INT(registry_version(registry, model, k + 1, &version), VERSION_READY);
+      CHECK_TEXT(version->precision, boltz_precision_names[k]);
+      CHECK_INT(version->checkpoint.weights.precision, k);
+      CHECK((version->checkpoint.weights.served != NULL) == (k != BOLTZ_FP32));
+      snprintf(member, sizeof member, "\"precision\":\"%s\"", boltz_precision_names[k]);
+      CHECK(record_has(registry_version_record(registry, "dw", k + 1), member));
+      version_release(version);
+    }
+    struct registry_counts counts;
+    registry_counts(registry, &counts);
+    for (int k = 0; k < BOLTZ_PRECISIONS; k++) CHECK_INT(counts.loaded[k], 1);
+    model_release(model);
+    if (round) break;
+    shut(registry);
+    registry = reopen();
+  }
   remove_all(registry);
 }
 
@@ -304,14 +346,14 @@ static void who_holds_a_version_keeps_it_after_its_model_is_gone(void) {
 static void eight_idle_versions_stay_loaded_and_others_are_read_when_asked_for(void) {
   struct registry *registry = open_new();
   int64_t number;
-  int counts[4];
+  struct registry_counts counts;
   struct version *version;
   add_model(registry, "dw", DW, 1);
   for (uint64_t k = 1; k <= 12; k++) add_version(registry, "dw", k, k == 1, &number);
-  registry_counts(registry, counts);
-  CHECK_INT(counts[0], 1);
-  CHECK_INT(counts[1], 12);
-  CHECK_INT(counts[3], 9); /* the serving one and eight more */
+  registry_counts(registry, &counts);
+  CHECK_INT(counts.models, 1);
+  CHECK_INT(counts.versions, 12);
+  CHECK_INT(counts.loaded[BOLTZ_FP32], 9); /* the serving one and eight more */
   struct model *model = registry_model(registry, "dw");
   CHECK_INT(registry_version(registry, model, 2, &version), VERSION_NOT_LOADED);
   CHECK_INT(registry_version(registry, model, 12, &version), VERSION_READY);
@@ -323,8 +365,8 @@ static void eight_idle_versions_stay_loaded_and_others_are_read_when_asked_for(v
   CHECK_INT(registry_version(registry, model, 5, &version), VERSION_NOT_LOADED);
   CHECK_INT(registry_load(registry, model, 99), BOLTZ_OK);
   CHECK_INT(registry_version(registry, model, 99, &version), VERSION_NOT_FOUND);
-  registry_counts(registry, counts);
-  CHECK_INT(counts[3], 9);
+  registry_counts(registry, &counts);
+  CHECK_INT(counts.loaded[BOLTZ_FP32], 9);
   model_release(model);
   remove_all(registry);
 }
@@ -354,7 +396,7 @@ static void a_damaged_file_is_never_served(void) {
 static void what_a_rolled_back_transaction_added_is_not_shown(void) {
   struct registry *registry = open_new();
   int64_t number;
-  int counts[4];
+  struct registry_counts counts;
   const double rows[4] = {1, 2, 3, 4};
   add_model(registry, "dw", DW, 1);
   CHECK_INT(store_begin(server.store), BOLTZ_OK);
@@ -363,8 +405,8 @@ static void what_a_rolled_back_transaction_added_is_not_shown(void) {
   CHECK_INT(serving(registry, "dw"), 0);
   store_rollback(server.store);
   registry_discard(registry);
-  registry_counts(registry, counts);
-  CHECK(counts[1] == 0 && counts[2] == 0 && counts[3] == 0);
+  registry_counts(registry, &counts);
+  CHECK(counts.versions == 0 && counts.datasets == 0 && counts.loaded[BOLTZ_FP32] == 0);
 
   CHECK_INT(store_begin(server.store), BOLTZ_OK);
   CHECK_INT(add_version(registry, "dw", 1, false, &number), REGISTRY_CREATED);
@@ -375,8 +417,8 @@ static void what_a_rolled_back_transaction_added_is_not_shown(void) {
   CHECK_INT(serving(registry, "dw"), 2);
   shut(registry);
   registry = reopen();
-  registry_counts(registry, counts);
-  CHECK(counts[1] == 2 && counts[2] == 0);
+  registry_counts(registry, &counts);
+  CHECK(counts.versions == 2 && counts.datasets == 0);
   CHECK_INT(serving(registry, "dw"), 2);
   remove_all(registry);
 }
@@ -384,7 +426,7 @@ static void what_a_rolled_back_transaction_added_is_not_shown(void) {
 static void a_full_disk_adds_no_version(void) {
   struct registry *registry = open_new();
   int64_t number;
-  int counts[4];
+  struct registry_counts counts;
   struct rlimit limit;
   add_model(registry, "dw", DW, 1);
   getrlimit(RLIMIT_FSIZE, &limit);
@@ -393,8 +435,8 @@ static void a_full_disk_adds_no_version(void) {
   setrlimit(RLIMIT_FSIZE, &tight);
   CHECK_INT(add_version(registry, "dw", 1, true, &number), REGISTRY_FAILED);
   setrlimit(RLIMIT_FSIZE, &limit);
-  registry_counts(registry, counts);
-  CHECK_INT(counts[1], 0);
+  registry_counts(registry, &counts);
+  CHECK_INT(counts.versions, 0);
   CHECK_INT(serving(registry, "dw"), 0);
   CHECK_INT(add_version(registry, "dw", 1, true, &number), REGISTRY_CREATED);
   CHECK_INT(number, 1);
@@ -541,6 +583,7 @@ int main(int argc, char **argv) {
   RUN(the_same_model_again_is_the_same_and_another_one_a_conflict);
   RUN(models_are_listed_by_name_page_by_page);
   RUN(a_version_is_there_bit_for_bit_after_reopening);
+  RUN(a_version_is_served_in_its_precision_also_after_reopening);
   RUN(the_first_version_serves_and_a_later_one_when_it_is_told_to);
   RUN(a_number_is_never_given_again);
   RUN(the_serving_version_cannot_be_removed);

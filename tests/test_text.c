@@ -139,6 +139,36 @@ static void text_grows_without_losing_a_byte(void) {
   boltz_text_free(&text);
 }
 
+static void what_is_printed_is_whole_however_long_it_is(void) {
+  char expected[1032], piece[1024];
+  for (int n = 0; n < 1000; n++) {
+    struct boltz_text text = {0};
+    for (int k = 0; k < n; k++) piece[k] = (char)('a' + k % 26);
+    piece[n] = 0;
+    boltz_text_puts(&text, "<");
+    boltz_text_printf(&text, "%s", piece);
+    boltz_text_puts(&text, ">");
+    snprintf(expected, sizeof expected, "<%s>", piece);
+    CHECK_TEXT(text.data, expected);
+    CHECK_INT(text.size, n + 2);
+    boltz_text_free(&text);
+  }
+}
+
+static void what_is_written_into_the_room_belongs_to_the_text(void) {
+  struct boltz_text text = {0};
+  for (int k = 0; k < 300; k++) {
+    char *at = boltz_text_room(&text, 5);
+    CHECK(at && at == text.data + text.size);
+    for (int i = 0; i < k % 6; i++) *at++ = (char)('0' + i);
+    boltz_text_grow(&text, at);
+  }
+  CHECK_INT(text.size, 50 * 15);
+  CHECK_INT(strlen(text.data), text.size);
+  CHECK(memcmp(text.data + text.size - 9, "012301234", 9) == 0);
+  boltz_text_free(&text);
+}
+
 static void quoted_text_is_escaped(void) {
   struct boltz_text text = {0};
   boltz_text_quoted(&text, "a\"b\\c\n\x01\xc3\xa9");
@@ -166,6 +196,8 @@ int main(int argc, char **argv) {
   RUN(reading_stops_where_the_number_or_the_text_ends);
   RUN(pieces_are_appended_in_order);
   RUN(text_grows_without_losing_a_byte);
+  RUN(what_is_printed_is_whole_however_long_it_is);
+  RUN(what_is_written_into_the_room_belongs_to_the_text);
   RUN(quoted_text_is_escaped);
   RUN(a_failed_text_stays_failed);
   return check_report();

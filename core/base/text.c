@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PRINT_SIZE 64 /* of most of what is printed: then it is printed once */
+
 /* Room for `more` bytes and a NUL; false once memory ran out. */
 static int make_room(struct boltz_text *text, size_t more) {
   if (text->failed) return 0;
@@ -28,6 +30,15 @@ static int make_room(struct boltz_text *text, size_t more) {
   return 1;
 }
 
+char *boltz_text_room(struct boltz_text *text, size_t more) {
+  return make_room(text, more) ? text->data + text->size : NULL;
+}
+
+void boltz_text_grow(struct boltz_text *text, const char *end) {
+  text->size = (size_t)(end - text->data);
+  text->data[text->size] = 0;
+}
+
 void boltz_text_bytes(struct boltz_text *text, const void *bytes, size_t size) {
   if (!make_room(text, size)) return;
   if (size) memcpy(text->data + text->size, bytes, size);
@@ -43,10 +54,13 @@ void boltz_text_printf(struct boltz_text *text, const char *format, ...) {
   va_list arguments, again;
   va_start(arguments, format);
   va_copy(again, arguments);
-  int n = vsnprintf(NULL, 0, format, arguments);
-  if (n >= 0 && make_room(text, (size_t)n)) {
-    vsnprintf(text->data + text->size, (size_t)n + 1, format, again);
-    text->size += (size_t)n;
+  if (make_room(text, PRINT_SIZE)) {
+    size_t room = text->capacity - text->size;
+    int n = vsnprintf(text->data + text->size, room, format, arguments);
+    if (n >= 0 && (size_t)n >= room && make_room(text, (size_t)n))
+      vsnprintf(text->data + text->size, (size_t)n + 1, format, again);
+    if (n >= 0 && !text->failed) text->size += (size_t)n;
+    if (text->data) text->data[text->size] = 0;
   }
   va_end(again);
   va_end(arguments);

@@ -2,7 +2,7 @@
  *
  * No branch, no table, no call: a loop over them is vectorised by the compiler, and every
  * vector width gives the same bits. Coefficients are those of FreeBSD's msun (e_log.c, k_sin.c,
- * k_cos.c), and Taylor's for exp. */
+ * k_cos.c). */
 #ifndef BOLTZ_BASE_VMATH_H
 #define BOLTZ_BASE_VMATH_H
 
@@ -42,28 +42,45 @@ BOLTZ_INLINE double boltz_power_of_two(double n) {
   return boltz_of_bits((boltz_bits_of(n + BOLTZ_ROUNDER) + 1023) << 52);
 }
 
+/* exp(r) for |r| <= ln(2)/2: 1 + r + r^2/2 + r^3 q(r), q of degree 8 through Chebyshev's nodes. */
+BOLTZ_INLINE double boltz_exp_reduced(double r) {
+  double q = 0x1.af2360e48b4ffp-26;
+  q = fma(q, r, 0x1.28803928d2558p-22);
+  q = fma(q, r, 0x1.71de17e795273p-19);
+  q = fma(q, r, 0x1.a019c9ab1fc2ep-16);
+  q = fma(q, r, 0x1.a01a01a4b26e5p-13);
+  q = fma(q, r, 0x1.6c16c1738ecfbp-10);
+  q = fma(q, r, 0x1.1111111110e6bp-7);
+  q = fma(q, r, 0x1.5555555554cb8p-5);
+  q = fma(q, r, 0x1.5555555555555p-3);
+  q = fma(q, r, 0.5);
+  q = fma(q, r, 1);
+  return fma(q, r, 1);
+}
+
+/* x = n ln 2 + r; r is returned, n + BOLTZ_ROUNDER left in *rounded. */
+BOLTZ_INLINE double boltz_exp_reduce(double x, double *rounded) {
+  *rounded = fma(x, 0x1.71547652b82fep0, BOLTZ_ROUNDER);
+  const double n = *rounded - BOLTZ_ROUNDER;
+  return fma(n, -0x1.abc9e3b39803fp-56, fma(n, -0x1.62e42fefa39efp-1, x));
+}
+
+/** exp(x) within 1 ulp for |x| <= 700; garbage beyond. */
+BOLTZ_INLINE double boltz_exp_within(double x) {
+  double rounded;
+  const double r = boltz_exp_reduce(x, &rounded);
+  return boltz_exp_reduced(r) * boltz_of_bits((boltz_bits_of(rounded) + 1023) << 52);
+}
+
 /** exp(x) within 1 ulp; 0 and infinity where they belong, NaN of NaN. */
 BOLTZ_INLINE double boltz_exp(double x) {
   const double low = x < -800 ? -800 : x, y = low > 800 ? 800 : low;
-  const double n = (fma(y, 0x1.71547652b82fep0, BOLTZ_ROUNDER)) - BOLTZ_ROUNDER;
-  const double r = fma(n, -0x1.abc9e3b39803fp-56, fma(n, -0x1.62e42fefa39efp-1, y));
-  double p = 1.0 / 6227020800;
-  p = fma(p, r, 1.0 / 479001600);
-  p = fma(p, r, 1.0 / 39916800);
-  p = fma(p, r, 1.0 / 3628800);
-  p = fma(p, r, 1.0 / 362880);
-  p = fma(p, r, 1.0 / 40320);
-  p = fma(p, r, 1.0 / 5040);
-  p = fma(p, r, 1.0 / 720);
-  p = fma(p, r, 1.0 / 120);
-  p = fma(p, r, 1.0 / 24);
-  p = fma(p, r, 1.0 / 6);
-  p = fma(p, r, 0.5);
-  p = fma(p, r, 1);
-  p = fma(p, r, 1);
+  double rounded;
+  const double r = boltz_exp_reduce(y, &rounded);
   /* in two steps: 2^n alone leaves the range of doubles before the product does */
-  const double half = (n * 0.5 + BOLTZ_ROUNDER) - BOLTZ_ROUNDER;
-  return p * boltz_power_of_two(half) * boltz_power_of_two(n - half);
+  const double half = fma(rounded - BOLTZ_ROUNDER, 0.5, BOLTZ_ROUNDER) - BOLTZ_ROUNDER;
+  const double rest = (rounded - BOLTZ_ROUNDER) - half;
+  return boltz_exp_reduced(r) * boltz_power_of_two(half) * boltz_power_of_two(rest);
 }
 
 /** log(x) within 1 ulp, for normal x > 0 only. */

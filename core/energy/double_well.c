@@ -6,6 +6,7 @@
  * whose code and figures use b = 6 where the text prints b = 1, which has one well only.
  * Golden: with the defaults, log Z = 11.020467230188 at T = 1. */
 #include "boltz/energy.h"
+#include "core/base/vmath.h"
 
 struct double_well {
   double a, b, c, d;
@@ -17,8 +18,9 @@ static int dim(const void *settings) {
 }
 
 /* u1 = a x^4 - b x^2 + c x, g = 4 a x^3 - 2 b x + c */
-static void quartic(const struct double_well *s, size_t n, const double *restrict x,
-                    double *restrict U, double *restrict g) {
+BOLTZ_VECTORISED static void quartic(const struct double_well *s, size_t n,
+                                     const double *restrict x, double *restrict U,
+                                     double *restrict g) {
   double a = s->a, b = s->b, c = s->c;
   for (size_t i = 0; i < n; i++) U[i] = ((a * x[i] * x[i] - b) * x[i] + c) * x[i];
   if (!g) return;
@@ -26,8 +28,8 @@ static void quartic(const struct double_well *s, size_t n, const double *restric
 }
 
 /* Add (d/2) x^2, g = d x. */
-static void add_harmonic(double d, size_t n, const double *restrict x, double *restrict U,
-                         double *restrict g) {
+BOLTZ_VECTORISED static void add_harmonic(double d, size_t n, const double *restrict x,
+                                          double *restrict U, double *restrict g) {
   for (size_t i = 0; i < n; i++) U[i] += 0.5 * d * x[i] * x[i];
   if (!g) return;
   for (size_t i = 0; i < n; i++) g[i] = d * x[i];

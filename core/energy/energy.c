@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/vmath.h"
+
 #define BOLTZ_ENERGY(kind) extern const struct boltz_energy_kind boltz_energy_##kind;
 #include "core/energy/list.h"
 #undef BOLTZ_ENERGY
@@ -94,19 +96,20 @@ static double admit(const struct boltz_domain *domain, struct interior in, doubl
   return NAN;
 }
 
-/* Is every coordinate of the batch such that the kind may be given it as it is? Written with
- * selections because those vectorise; NaN compares false. */
-static bool all_interior(const struct boltz_energy *energy, const struct boltz_batch *x) {
-  for (int j = 0; j < energy->dim; j++) {
-    const double *v = x->col[j];
-    struct interior in = interior_of(&energy->domain[j]);
-    int64_t inside = 1;
-    for (size_t i = 0; i < x->n; i++) {
-      inside = v[i] >= in.low ? inside : 0;
-      inside = v[i] <= in.high ? inside : 0;
-    }
-    if (!inside) return false;
+/* Are all n of v? Written with selections because those vectorise; NaN compares false. */
+BOLTZ_VECTORISED static bool column_is_interior(struct interior in, size_t n, const double *v) {
+  int64_t inside = 1;
+  for (size_t i = 0; i < n; i++) {
+    inside = v[i] >= in.low ? inside : 0;
+    inside = v[i] <= in.high ? inside : 0;
   }
+  return inside;
+}
+
+/* Is every coordinate of the batch such that the kind may be given it as it is? */
+static bool all_interior(const struct boltz_energy *energy, const struct boltz_batch *x) {
+  for (int j = 0; j < energy->dim; j++)
+    if (!column_is_interior(interior_of(&energy->domain[j]), x->n, x->col[j])) return false;
   return true;
 }
 

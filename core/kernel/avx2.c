@@ -5,6 +5,8 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define LANES 8
 #define FMA(a, b, c) _mm256_fmadd_ps((a), (b), (c))
+#define MAX(a, b) _mm256_max_ps((a), (b))
+#define MIN(a, b) _mm256_min_ps((a), (b))
 #define BROADCAST(x) _mm256_set1_ps(x)
 
 /* Few rows take several panels at once, so that enough sums are under way to fill the pipeline. */
@@ -19,6 +21,7 @@
 #define KERNEL_NAME "avx2"
 #define KERNEL_DOC "x86-64 with AVX2 and FMA"
 #define KERNEL_PRESENT (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+#define KERNEL_COLUMNS boltz_columns_avx2
 #include "core/kernel/linear.inc"
 #else
 typedef int boltz_kernel_avx2_is_for_x86;

@@ -5,6 +5,8 @@
 #define TARGET __attribute__((target("avx512f,avx2,fma")))
 #define LANES 16
 #define FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
+#define MAX(a, b) _mm512_max_ps((a), (b))
+#define MIN(a, b) _mm512_min_ps((a), (b))
 #define BROADCAST(x) _mm512_set1_ps(x)
 #define WIDE(rows) ((void)(rows), 4)
 #define SHAPES(X) \
@@ -15,6 +17,7 @@
 #define KERNEL_NAME "avx512"
 #define KERNEL_DOC "x86-64 with AVX-512F"
 #define KERNEL_PRESENT (__builtin_cpu_supports("avx512f"))
+#define KERNEL_COLUMNS boltz_columns_avx2
 #include "core/kernel/linear.inc"
 #else
 typedef int boltz_kernel_avx512_is_for_x86;

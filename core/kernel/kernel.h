@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "core/kernel/activation.h"
+#include "core/kernel/columns.h"
 
 #define BOLTZ_PANEL 16
 
@@ -31,6 +32,8 @@ struct boltz_kernel {
 
   /* Can this processor run it? */
   bool (*present)(void);
+
+  const struct boltz_columns *columns;
 
   /* y [rows, out] = activation(x [rows, in] W^T + b) */
   void (*linear)(const struct boltz_linear *map, const float *packed, size_t rows, const float *x,
@@ -59,7 +62,8 @@ const struct boltz_kernel *boltz_kernel_at(int index);
 
 /**
  * The kernel that the environment's BOLTZ_KERNEL names, if this processor can run it; else the
- * fastest that it can. Never NULL. Which one it is changes no result.
+ * fastest that it can and whose forward products, tried here on a few small maps, have the portable
+ * one's bits. Never NULL. Which one it is changes no result.
  */
 const struct boltz_kernel *boltz_kernel_auto(void);
 

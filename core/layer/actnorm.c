@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "boltz/layer.h"
+#include "core/base/vmath.h"
 
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   (void)arena;
@@ -43,6 +44,15 @@ static void fit(const struct boltz_layer *layer, const struct boltz_batch *x, fl
   }
 }
 
+/* x = z scale + t, z = (x - t) scale */
+BOLTZ_VECTORISED static void move_column(enum boltz_direction direction, double scale, double t,
+                                         size_t n, double *x) {
+  if (direction == BOLTZ_TO_X)
+    for (size_t i = 0; i < n; i++) x[i] = x[i] * scale + t;
+  else
+    for (size_t i = 0; i < n; i++) x[i] = (x[i] - t) * scale;
+}
+
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape, struct boltz_arena *scratch) {
@@ -52,11 +62,7 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   (void)tape, (void)scratch;
   for (int j = 0; j < layer->dim; j++) {
     const double s = log_scale[j], t = shift[j], scale = exp(direction == BOLTZ_TO_X ? s : -s);
-    double *restrict column = x->col[j];
-    if (direction == BOLTZ_TO_X)
-      for (size_t i = 0; i < n; i++) column[i] = column[i] * scale + t;
-    else
-      for (size_t i = 0; i < n; i++) column[i] = (column[i] - t) * scale;
+    move_column(direction, scale, t, n, x->col[j]);
     sum += direction == BOLTZ_TO_X ? s : -s;
   }
   for (size_t i = 0; i < n; i++) log_det[i] += sum;

@@ -186,17 +186,36 @@ BOLTZ_VECTORISED static void take_column(double c, size_t n, size_t ld, const fl
   for (size_t i = 0; i < n; i++) s[i] = c * boltz_tanh_double(s[i] / c);
 }
 
-/* x = z e^s + t, z = (x - t) e^-s */
-BOLTZ_VECTORISED static void move_column(enum boltz_direction direction, size_t n,
+/* x = z e^s + t, log_det += s; or back. */
+BOLTZ_VECTORISED static void move_any(enum boltz_direction direction, size_t n,
+                                      const double *restrict s, const double *restrict t,
+                                      double *restrict x, double *restrict log_det) {
+  if (direction == BOLTZ_TO_X)
+    for (size_t i = 0; i < n; i++) {
+      x[i] = fma(x[i], boltz_exp(s[i]), t[i]);
+      log_det[i] += s[i];
+    }
+  else
+    for (size_t i = 0; i < n; i++) {
+      x[i] = (x[i] - t[i]) * boltz_exp(-s[i]);
+      log_det[i] -= s[i];
+    }
+}
+
+/* The same for |s| <= 700. */
+BOLTZ_VECTORISED static void move_within(enum boltz_direction direction, size_t n,
                                          const double *restrict s, const double *restrict t,
                                          double *restrict x, double *restrict log_det) {
-  if (direction == BOLTZ_TO_X) {
-    for (size_t i = 0; i < n; i++) x[i] = fma(x[i], boltz_exp(s[i]), t[i]);
-    for (size_t i = 0; i < n; i++) log_det[i] += s[i];
-  } else {
-    for (size_t i = 0; i < n; i++) x[i] = (x[i] - t[i]) * boltz_exp(-s[i]);
-    for (size_t i = 0; i < n; i++) log_det[i] -= s[i];
-  }
+  if (direction == BOLTZ_TO_X)
+    for (size_t i = 0; i < n; i++) {
+      x[i] = fma(x[i], boltz_exp_within(s[i]), t[i]);
+      log_det[i] += s[i];
+    }
+  else
+    for (size_t i = 0; i < n; i++) {
+      x[i] = (x[i] - t[i]) * boltz_exp_within(-s[i]);
+      log_det[i] -= s[i];
+    }
 }
 
 static struct tape *new_tape(const struct affine_coupling *s, size_t n,
@@ -228,15 +247,17 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   double *columns = boltz_arena_scratch(scratch, n, 2 * sizeof *columns);
   if (!columns || !ask(layer, w, x, tape, scratch, &answer)) return fail(x, log_det, tape_out);
 
+  const double c = settings->nets.scale_cap;
+  const bool within = answer.table || (c > 0 && c <= 700);
   for (size_t m = 0; m < settings->moved.n; m++) {
     double *column = x->col[settings->moved.v[m]], *t = columns + n;
     double *s = tape ? tape->s + m * n : columns;
     if (answer.table)
       boltz_table_eval(answer.table, m, n, x->col[settings->fixed.v[0]], s, t);
     else
-      take_column(settings->nets.scale_cap, n, ld, answer.r + m, answer.t + m, s, t);
+      take_column(c, n, ld, answer.r + m, answer.t + m, s, t);
     if (tape) memcpy(tape->in + m * n, column, n * sizeof *column);
-    move_column(direction, n, s, t, column, log_det);
+    (within ? move_within : move_any)(direction, n, s, t, column, log_det);
   }
 }
 

@@ -5,20 +5,21 @@
 #include "core/nn/mlp.h"
 
 /**
- * s and t of `moved` coordinates on nodes that lie evenly on [low, low + CELLS/per_unit]; beyond
- * the ends they stay what they are there. A cell holds, for every moved coordinate, s at its left
- * node, its slope in cells, t, its slope.
+ * s and t of `moved` coordinates over BOLTZ_TABLE_CELLS cells of equal width, linear within each;
+ * in the outer halves of the first and the last cell, and beyond, they stay what they are. A cell
+ * holds, for every moved coordinate, s at its middle, what s gains over the cell, t, what t gains.
  */
 struct boltz_table {
-  double low, per_unit;
+  const struct boltz_kernel *kernel;
+  double per_unit, offset; /* x per_unit + offset is a whole number in the middle of a cell */
   size_t moved;
-  float *cells; /* [CELLS, moved, 4] */
+  double *cells; /* [BOLTZ_TABLE_CELLS, moved, 4] */
 };
 
 /**
  * Tabulate scale and shift over the range that x [n] covers and half as much again on either side.
  *
- *   cap   the table's s is cap·tanh(scale/cap), or scale when cap is 0
+ *   cap   the table's s is cap·tanh(scale/cap), or scale when cap is 0; beyond 700 it is held there
  *
  * Errors: NO_MEMORY.
  */

@@ -81,6 +81,18 @@ bool boltz_flow_has(const struct boltz_flow *flow, enum boltz_precision precisio
 enum boltz_status boltz_flow_serve(const struct boltz_flow *flow, struct boltz_weights *weights,
                                    enum boltz_precision precision, struct boltz_arena *arena);
 
+/**
+ * The same for another precision than fp32, a layer at a time, for those who must not be busy for
+ * long. step() sets *more while layers are left; after the last one, weights are served. Closing
+ * before that leaves them fp32; closing NULL is harmless.
+ */
+struct boltz_serving;
+enum boltz_status boltz_serving_open(const struct boltz_flow *flow, struct boltz_weights *weights,
+                                     enum boltz_precision precision, struct boltz_arena *arena,
+                                     struct boltz_serving **serving);
+enum boltz_status boltz_serving_step(struct boltz_serving *serving, bool *more);
+void boltz_serving_close(struct boltz_serving *serving);
+
 /** Data-dependent initial weights of the layers that have them: pushes x to z, fitting as it goes.
  */
 enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct boltz_batch *x,
@@ -146,6 +158,28 @@ struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,
 void boltz_flow_backward(const struct boltz_flow *flow, const struct boltz_weights *weights,
                          struct boltz_tape *tape, struct boltz_batch *x, struct boltz_batch *g,
                          const double *glog_det, float *gw, struct boltz_arena *scratch);
+
+/**
+ * The same a layer at a time, for who must stop in between: an empty tape, then a layer on with
+ * every record_layer(), then back a layer with every backward_layer(). Both return true while there
+ * is a layer left; record_layer() is false at once, and boltz_flow_recorded() stays false, when
+ * scratch is exhausted.
+ */
+struct boltz_tape *boltz_flow_tape(const struct boltz_flow *flow, enum boltz_direction direction,
+                                   size_t n, double *log_det, struct boltz_arena *scratch);
+bool boltz_flow_record_layer(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                             struct boltz_tape *tape, struct boltz_batch *x, double *log_det,
+                             struct boltz_arena *scratch);
+bool boltz_flow_recorded(const struct boltz_flow *flow, const struct boltz_tape *tape);
+bool boltz_flow_backward_layer(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                               struct boltz_tape *tape, struct boltz_batch *x,
+                               struct boltz_batch *g, const double *glog_det, float *gw,
+                               struct boltz_arena *scratch);
+
+/** Floating point operations, of one row one way, of the layer that record_layer() takes next, or
+ * that backward_layer() does; 0 at the end. */
+double boltz_flow_record_flops(const struct boltz_flow *flow, const struct boltz_tape *tape);
+double boltz_flow_backward_flops(const struct boltz_flow *flow, const struct boltz_tape *tape);
 
 /** Rows of a tile whose work of `passes` one-way passes stays near `flops` operations: a multiple
  * of 8 in [8, 512], from the flow alone, so that no result depends on the machine. */

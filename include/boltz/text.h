@@ -12,6 +12,12 @@ struct boltz_text {
 };
 
 void boltz_text_bytes(struct boltz_text *text, const void *bytes, size_t size);
+
+/** Room for `more` bytes where the text ends, NULL once memory ran out; and that they are written,
+ * up to `end`. */
+char *boltz_text_room(struct boltz_text *text, size_t more);
+void boltz_text_grow(struct boltz_text *text, const char *end);
+
 void boltz_text_puts(struct boltz_text *text, const char *string);
 void boltz_text_printf(struct boltz_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

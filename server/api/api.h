@@ -99,7 +99,9 @@ struct api_columns {
   const double *column;            /* width 0 */
 };
 
-/** Rows that are worked on tile by tile, and printed as they are finished. */
+/** Rows that are worked on tile by tile, and printed as they are finished. A small reply is printed
+ * into `texts` and sent at once; a large one is kept as numbers, as far as that is reasonable, and
+ * printed while it is sent: see tiles_stream.c. */
 struct tiles {
   struct round round;
   struct request *request;
@@ -109,15 +111,18 @@ struct tiles {
   atomic_bool starved; /* memory ran out */
   int narrays;
   struct api_array arrays[API_ARRAYS];
-  struct boltz_text *texts; /* [count, narrays] JSON, or [count] NPY */
+  bool held; /* each() copies what is in memory already: it costs nothing to call it again */
+  struct boltz_text *texts;    /* of a small reply: [count, narrays] JSON, or [count] NPY */
+  struct tiles_stream *stream; /* of a large one */
 
-  /* Rows first … first+n-1, tile number `tile`; false: memory ran out. */
+  /* Rows first … first+n-1, tile number `tile`; false: memory ran out. It is called again for a
+   * tile that a large reply did not keep, and prints the same numbers again. */
   bool (*each)(struct tiles *tiles, size_t tile, size_t first, size_t n, struct worker *worker);
 
   /* After the last tile, unless the work ended early; answers. */
   void (*end)(struct tiles *tiles, struct worker *worker);
 
-  /* Give back what the work holds; called before the reply. */
+  /* Give back what the work holds; called once, after the last each(). */
   void (*release)(struct tiles *tiles);
 };
 
@@ -130,12 +135,20 @@ bool api_tiles_fit(struct tiles *tiles);
 /** Put the work on the pool; callable again from end() for another pass over the rows. */
 void api_tiles_start(struct tiles *tiles);
 
+/** The same for who runs the tiles otherwise: make room for what is printed; false: the reply is
+ * given. After the last tile, or once `stopped` or `starved` is set: the reply. */
+bool api_tiles_prepare(struct tiles *tiles);
+void api_tiles_finish(struct tiles *tiles, struct worker *worker);
+
 /** Print the rows of a tile: one api_columns an array. */
 bool api_tiles_print(struct tiles *tiles, size_t tile, size_t n, const struct api_columns *columns);
 
 /** Answer 200 with the printed arrays between the members of `head` and `tail` (both are taken;
- * NPY leaves them out). Releases. */
+ * NPY leaves them out). Releases, now or when the last tile is printed. */
 void api_tiles_reply(struct tiles *tiles, cJSON *head, cJSON *tail);
+
+/** The same for members that are text already, `"a":1,"b":2` or nothing: it is cheaper. */
+void api_tiles_reply_text(struct tiles *tiles, struct boltz_text *head, struct boltz_text *tail);
 
 /* ---- Samples and their weights ---- */
 
@@ -152,11 +165,24 @@ struct api_drawn {
 bool api_drawn_new(struct boltz_arena *scratch, size_t n, int dim, bool with_z,
                    struct api_drawn *drawn);
 
+/** A view of rows first … first+n-1; false: scratch ran out. */
+bool api_drawn_view(struct boltz_arena *scratch, const struct api_drawn *drawn, size_t first,
+                    size_t n, struct api_drawn *view);
+
 /** Draw rows first … of (version, seed), with energies at `temperature` and log weights. Returns
  * the number of rows whose weight is not finite. */
 size_t api_draw(const struct version *version, const struct boltz_energy *energy,
                 double temperature, uint64_t seed, uint64_t first, struct api_drawn *drawn,
                 struct boltz_arena *scratch);
+
+/** Its three steps, of which the second may take rows of several seeds at once: latents into x and
+ * z; x through the flow; energies and log weights, and how many of these are not finite. */
+void api_draw_latents(const struct version *version, uint64_t seed, uint64_t first,
+                      struct api_drawn *drawn);
+void api_draw_push(const struct version *version, struct api_drawn *drawn,
+                   struct boltz_arena *scratch);
+size_t api_draw_weigh(const struct boltz_energy *energy, double temperature,
+                      struct api_drawn *drawn, struct boltz_arena *scratch);
 
 /** Log q and log weights of the given rows drawn->x; false: scratch ran out. */
 bool api_weigh(const struct version *version, const struct boltz_energy *energy, double temperature,

@@ -207,6 +207,7 @@ static void handle_rows(struct request *request, const struct dataset *dataset) 
   reading->tiles.request = request;
   reading->tiles.n = (uint64_t)n < left ? (size_t)n : left;
   reading->tiles.rows = PRINT_ROWS;
+  reading->tiles.held = true;
   reading->tiles.each = print_tile;
   reading->tiles.end = printed;
   reading->tiles.release = release;

@@ -14,6 +14,14 @@ bool api_drawn_new(struct boltz_arena *scratch, size_t n, int dim, bool with_z,
   return drawn->u && drawn->log_q && drawn->log_w;
 }
 
+bool api_drawn_view(struct boltz_arena *scratch, const struct api_drawn *drawn, size_t first,
+                    size_t n, struct api_drawn *view) {
+  *view = (struct api_drawn){
+      .u = drawn->u + first, .log_q = drawn->log_q + first, .log_w = drawn->log_w + first};
+  return boltz_batch_view(scratch, &drawn->x, first, n, &view->x) == BOLTZ_OK &&
+         (!drawn->z.col || boltz_batch_view(scratch, &drawn->z, first, n, &view->z) == BOLTZ_OK);
+}
+
 /*
  * log_w = -u - log_q. Outside the domain log_q and log_w are -infinity, as they should be. Inside,
  * an energy or a density that is not finite is worth nothing: weight 0, counted.
@@ -34,14 +42,31 @@ static size_t log_weights(const struct boltz_energy *energy, struct api_drawn *d
   return non_finite;
 }
 
+void api_draw_latents(const struct version *version, uint64_t seed, uint64_t first,
+                      struct api_drawn *drawn) {
+  const struct boltz_flow_spec *spec = &version->checkpoint.flow.spec;
+  spec->base->sample(spec->base_settings, seed, BOLTZ_STREAM_SAMPLE, first, &drawn->x);
+  if (drawn->z.col) boltz_batch_copy(&drawn->z, 0, &drawn->x, 0, drawn->x.n);
+}
+
+void api_draw_push(const struct version *version, struct api_drawn *drawn,
+                   struct boltz_arena *scratch) {
+  const struct boltz_checkpoint *checkpoint = &version->checkpoint;
+  boltz_flow_push(&checkpoint->flow, &checkpoint->weights, &drawn->x, drawn->log_q, scratch);
+}
+
+size_t api_draw_weigh(const struct boltz_energy *energy, double temperature,
+                      struct api_drawn *drawn, struct boltz_arena *scratch) {
+  boltz_energy_eval(energy, temperature, &drawn->x, drawn->u, NULL, scratch);
+  return log_weights(energy, drawn);
+}
+
 size_t api_draw(const struct version *version, const struct boltz_energy *energy,
                 double temperature, uint64_t seed, uint64_t first, struct api_drawn *drawn,
                 struct boltz_arena *scratch) {
-  const struct boltz_checkpoint *checkpoint = &version->checkpoint;
-  boltz_flow_sample(&checkpoint->flow, &checkpoint->weights, seed, BOLTZ_STREAM_SAMPLE, first,
-                    &drawn->x, drawn->z.col ? &drawn->z : NULL, drawn->log_q, scratch);
-  boltz_energy_eval(energy, temperature, &drawn->x, drawn->u, NULL, scratch);
-  return log_weights(energy, drawn);
+  api_draw_latents(version, seed, first, drawn);
+  api_draw_push(version, drawn, scratch);
+  return api_draw_weigh(energy, temperature, drawn, scratch);
 }
 
 /* A point that every domain has: its middle, or 0. */

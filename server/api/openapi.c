@@ -73,20 +73,23 @@ static const struct reply_doc {
     {"POST", "/v1/models", 201, 200, .members = "name energy temperature dim serving versions"},
     {"GET", "/v1/models/{model}", .members = "name energy temperature dim serving versions"},
     {"PATCH", "/v1/models/{model}", .members = "name energy temperature dim serving versions"},
-    {"POST", "/v1/models/{model}/versions", 201, .members = "model version digest size flow"},
+    {"POST", "/v1/models/{model}/versions", 201,
+     .members = "model version digest size flow precision"},
     {"GET", "/v1/models/{model}/versions/{version}",
      .members = "model version digest size flow precision job metrics serving created_at"},
     {"GET", "/v1/models/{model}/versions/{version}/checkpoint", .type = "application/octet-stream"},
     {"POST", "/v1/models/{model}/sample", .other_type = "application/x-npy",
      .members = "model version precision seed first n dim x ess ess_fraction non_finite"},
     {"POST", "/v1/models/{model}/weights", .other_type = "application/x-npy",
-     .members = "n dim version energy log_q log_weight weight ess ess_fraction non_finite"},
+     .members =
+         "n dim version precision energy log_q log_weight weight ess ess_fraction non_finite"},
     {"POST", "/v1/models/{model}/energy", .other_type = "application/x-npy", .members = "energy"},
     {"POST", "/v1/models/{model}/transform", .other_type = "application/x-npy",
-     .members = "log_det"},
+     .members = "n dim version precision log_det"},
     {"POST", "/v1/models/{model}/estimate",
-     .members = "n seed version ess ess_fraction pareto_k verdict log_z averages differences "
-                "profiles"},
+     .members =
+         "n seed version precision ess ess_fraction pareto_k verdict log_z averages differences "
+         "profiles"},
     {"POST", "/v1/jobs", 202, .members = "id kind status model seed spec progress"},
     {"GET", "/v1/jobs/{job}", .members = "id kind status model seed spec progress"},
     {"GET", "/v1/jobs/{job}/events", .other_type = "text/event-stream",

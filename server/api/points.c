@@ -164,6 +164,7 @@ static void weights_known(struct tiles *tiles, struct worker *worker) {
   boltz_stats_weights(points->log_w, tiles->n, &points->summary);
   boltz_stats_normalise(points->log_w, tiles->n, points->weight);
   tiles->each = print_weights;
+  tiles->held = true;
   tiles->end = weights_done;
   api_tiles_start(tiles);
 }

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "server/api/api.h"
+#include "server/gather.h"
+
+#define SMALL 32 /* rows of a request that is answered together with others */
 
 struct sample_options {
   int64_t n, first, version;
@@ -53,6 +56,7 @@ static const char *const include_names[INCLUDES] = {"energy", "log_q", "log_weig
 
 struct sample {
   struct tiles tiles; /* first: a round's pieces point here */
+  struct piece piece; /* of a small request */
   struct model *model;
   struct version *version;
   struct sample_options options;
@@ -130,26 +134,110 @@ static void release(struct tiles *tiles) {
   model_release(sample->model);
 }
 
+static bool wants_latents(const struct sample *sample) {
+  for (int k = 0; k < sample->nincludes; k++)
+    if (sample->includes[k] == LATENTS) return true;
+  return false;
+}
+
+/* Keep and print rows first … of the request. */
+static bool print(struct sample *sample, size_t tile, size_t first, const struct api_drawn *drawn) {
+  size_t n = drawn->x.n;
+  memcpy(sample->log_w + first, drawn->log_w, n * sizeof(double));
+  struct api_columns columns[1 + INCLUDES] = {{.batch = &drawn->x}};
+  const struct api_columns all[INCLUDES] = {{.column = drawn->u},
+                                            {.column = drawn->log_q},
+                                            {.column = drawn->log_w},
+                                            {.batch = &drawn->z}};
+  for (int k = 0; k < sample->nincludes; k++) columns[1 + k] = all[sample->includes[k]];
+  return api_tiles_print(&sample->tiles, tile, n, columns);
+}
+
 static bool draw_tile(struct tiles *tiles, size_t tile, size_t first, size_t n,
                       struct worker *worker) {
   struct sample *sample = (struct sample *)tiles;
   const struct sample_options *options = &sample->options;
   const struct boltz_energy *energy = &sample->model->energy;
   struct api_drawn drawn;
-  bool with_z = false;
-  for (int k = 0; k < sample->nincludes; k++) with_z |= sample->includes[k] == LATENTS;
-  if (!api_drawn_new(worker->scratch, n, energy->dim, with_z, &drawn)) return false;
+  if (!api_drawn_new(worker->scratch, n, energy->dim, wants_latents(sample), &drawn)) return false;
   size_t bad = api_draw(sample->version, energy, options->temperature, options->seed,
                         (uint64_t)options->first + first, &drawn, worker->scratch);
   atomic_fetch_add(&tiles->non_finite, bad);
-  memcpy(sample->log_w + first, drawn.log_w, n * sizeof(double));
-
-  struct api_columns columns[1 + INCLUDES] = {{.batch = &drawn.x}};
-  const struct api_columns all[INCLUDES] = {
-      {.column = drawn.u}, {.column = drawn.log_q}, {.column = drawn.log_w}, {.batch = &drawn.z}};
-  for (int k = 0; k < sample->nincludes; k++) columns[1 + k] = all[sample->includes[k]];
-  return api_tiles_print(tiles, tile, n, columns);
+  return print(sample, tile, first, &drawn);
 }
+
+/* ---- Small requests of one version: one tile for all of them ---- */
+
+static struct sample *sample_of(struct piece *piece) {
+  return (struct sample *)((char *)piece - offsetof(struct sample, piece));
+}
+
+/* Give up those that nobody waits for any more; the others stay, with their rows. */
+static struct piece *drop_cancelled(struct piece *pieces, size_t *rows, struct worker *worker) {
+  struct piece *kept = NULL, **end = &kept;
+  for (struct piece *piece = pieces, *next; piece; piece = next) {
+    struct tiles *tiles = &sample_of(piece)->tiles;
+    next = piece->next;
+    if (!atomic_load(&tiles->request->cancelled)) {
+      *end = piece;
+      end = &piece->next;
+      continue;
+    }
+    *rows -= piece->rows;
+    atomic_store(&tiles->stopped, true);
+    api_tiles_finish(tiles, worker);
+  }
+  *end = NULL;
+  return kept;
+}
+
+/* The rows of all pieces side by side: x, z and log_q. */
+static bool draw_side_by_side(struct piece *pieces, struct api_drawn *drawn,
+                              struct worker *worker) {
+  struct api_drawn own;
+  size_t at = 0;
+  for (struct piece *piece = pieces; piece; at += piece->rows, piece = piece->next) {
+    struct sample *sample = sample_of(piece);
+    if (!api_drawn_view(worker->scratch, drawn, at, piece->rows, &own)) return false;
+    api_draw_latents(sample->version, sample->options.seed, (uint64_t)sample->options.first, &own);
+  }
+  api_draw_push(sample_of(pieces)->version, drawn, worker->scratch);
+  return !boltz_arena_exhausted(worker->scratch);
+}
+
+/* What is a request's own: energies at its temperature, weights, its print. */
+static bool weigh_and_print(struct sample *sample, const struct api_drawn *drawn, size_t at,
+                            struct worker *worker) {
+  struct api_drawn own;
+  if (!api_drawn_view(worker->scratch, drawn, at, sample->tiles.n, &own)) return false;
+  size_t bad =
+      api_draw_weigh(&sample->model->energy, sample->options.temperature, &own, worker->scratch);
+  atomic_store(&sample->tiles.non_finite, bad);
+  return print(sample, 0, 0, &own) && !boltz_arena_exhausted(worker->scratch);
+}
+
+static void draw_together(struct piece *pieces, size_t rows, struct worker *worker) {
+  pieces = drop_cancelled(pieces, &rows, worker);
+  if (!pieces) return;
+  int dim = sample_of(pieces)->model->energy.dim;
+  bool with_z = false;
+  for (struct piece *piece = pieces; piece; piece = piece->next)
+    with_z |= wants_latents(sample_of(piece));
+  struct api_drawn drawn;
+  bool room = api_drawn_new(worker->scratch, rows, dim, with_z, &drawn) &&
+              draw_side_by_side(pieces, &drawn, worker);
+  size_t at = 0;
+  for (struct piece *piece = pieces, *next; piece; piece = next) {
+    struct sample *sample = sample_of(piece);
+    next = piece->next;
+    if (!room || !weigh_and_print(sample, &drawn, at, worker))
+      atomic_store(&sample->tiles.starved, true);
+    at += piece->rows;
+    api_tiles_finish(&sample->tiles, worker); /* the request, and the piece in it, is gone */
+  }
+}
+
+/* ---- The reply ---- */
 
 static void finish(struct tiles *tiles, struct worker *worker) {
   (void)worker;
@@ -165,19 +253,17 @@ static void finish(struct tiles *tiles, struct worker *worker) {
   request_header(request, "Boltz-Version", "%lld", (long long)sample->version->number);
   request_header(request, "Boltz-Ess", "%s", ess);
 
-  cJSON *head = cJSON_CreateObject();
-  json_add_text(head, "model", sample->model->name);
-  json_add_integer(head, "version", sample->version->number);
-  json_add_text(head, "precision", sample->version->precision);
-  json_add_seed(head, "seed", sample->options.seed);
-  json_add_integer(head, "first", sample->options.first);
-  json_add_integer(head, "n", (int64_t)tiles->n);
-  json_add_integer(head, "dim", sample->model->energy.dim);
-  cJSON *tail = cJSON_CreateObject();
-  json_add_number(tail, "ess", summary.ess);
-  json_add_number(tail, "ess_fraction", summary.ess_fraction);
-  json_add_integer(tail, "non_finite", (int64_t)atomic_load(&tiles->non_finite));
-  api_tiles_reply(tiles, head, tail);
+  struct boltz_text head = {0}, tail = {0}; /* a model's name has nothing to escape */
+  boltz_text_printf(&head,
+                    "\"model\":\"%s\",\"version\":%lld,\"precision\":\"%s\",\"seed\":\"%llu\","
+                    "\"first\":%lld,\"n\":%zu,\"dim\":%d",
+                    sample->model->name, (long long)sample->version->number,
+                    sample->version->precision, (unsigned long long)sample->options.seed,
+                    (long long)sample->options.first, tiles->n, sample->model->energy.dim);
+  boltz_text_printf(&tail, "\"ess\":%s,\"ess_fraction\":", ess);
+  boltz_text_number(&tail, summary.ess_fraction);
+  boltz_text_printf(&tail, ",\"non_finite\":%zu", atomic_load(&tiles->non_finite));
+  api_tiles_reply_text(tiles, &head, &tail);
 }
 
 /* The arrays of the reply, and room for the weights; false: the reply is given. */
@@ -192,6 +278,19 @@ static bool prepare(struct sample *sample) {
   sample->log_w = boltz_arena_scratch(tiles->request->arena, tiles->n, sizeof(double));
   if (!sample->log_w) reply_status(tiles->request, BOLTZ_NO_MEMORY, "");
   return sample->log_w != NULL;
+}
+
+/* A small request joins those that wait; the tiles of a large one are the pool's. */
+static void begin(struct sample *sample) {
+  struct tiles *tiles = &sample->tiles;
+  if (tiles->n > SMALL || tiles->n > tiles->rows) {
+    api_tiles_start(tiles);
+    return;
+  }
+  if (!api_tiles_prepare(tiles)) return;
+  sample->piece = (struct piece){
+      .run = draw_together, .kind = sample->version, .rows = tiles->n, .most = tiles->rows};
+  gather_add(tiles->request->server->gather, &sample->piece);
 }
 
 /* Once the reply is given, `sample` is gone with the request: what must be released is held here.
@@ -213,7 +312,7 @@ static void start(struct request *request, struct sample *sample, struct model *
   sample->tiles.end = finish;
   sample->tiles.release = release;
   if (prepare(sample)) {
-    api_tiles_start(&sample->tiles);
+    begin(sample);
     return;
   }
   version_release(version);

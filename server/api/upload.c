@@ -3,13 +3,12 @@
 #include <string.h>
 
 #include "server/api/api.h"
+#include "server/precision.h"
 
 struct copy_options {
   int64_t from_version;
   const char *precision;
 };
-
-static const char *const precisions[] = {"auto", "fp32", NULL};
 
 const struct boltz_field api_copy_fields[] = {
     {.name = "from_version",
@@ -23,23 +22,29 @@ const struct boltz_field api_copy_fields[] = {
      .type = BOLTZ_FIELD_CHOICE,
      .offset = offsetof(struct copy_options, precision),
      .def_text = "auto",
-     .choices = precisions,
-     .doc = "of the new version's conditioners"},
+     .choices = precision_choices,
+     .doc = "of the new version's conditioners; auto: the first of table, int8, bf16, fp32 whose "
+            "ess_fraction on 20000 samples is within 0.005 of fp32's"},
     BOLTZ_FIELDS_END};
 
 /* A version in the making. */
 struct upload {
   struct request *request;
   struct model *model;
-  struct boltz_arena *arena; /* of the checkpoint that was read; NULL for a copy */
-  struct boltz_text copy;    /* the file of a copy */
+  struct boltz_arena *arena; /* of the checkpoint that was read, or of the choice */
+  struct version *version;   /* whose weights are taken, or NULL */
+  struct precision_choice choice;
+  struct boltz_text copy, metrics; /* the file of a copy */
   struct version_draft draft;
 };
 
 /* Give back everything but the request, before the reply. */
 static void release(struct upload *upload) {
+  precision_release(&upload->choice);
   boltz_arena_close(upload->arena);
   boltz_text_free(&upload->copy);
+  boltz_text_free(&upload->metrics);
+  version_release(upload->version);
   model_release(upload->model);
 }
 
@@ -97,16 +102,73 @@ static enum boltz_status check_file(struct upload *upload) {
 
 /* ---- Another version's weights ---- */
 
-static enum boltz_status write_copy(struct upload *upload, const struct version *version) {
-  struct boltz_checkpoint checkpoint = version->checkpoint;
-  checkpoint.weights.precision = BOLTZ_FP32; /* what auto comes to here */
-  enum boltz_status status =
-      boltz_checkpoint_write(&checkpoint, upload->request->arena, &upload->copy);
-  if (status != BOLTZ_OK) return status;
+/* The file; what serves already keeps what is known of it. */
+static enum boltz_status write_copy(struct upload *upload) {
+  struct boltz_checkpoint checkpoint = upload->version->checkpoint;
+  const struct precision_choice *choice = &upload->choice;
+  if (choice->precision != checkpoint.weights.precision) {
+    precision_print_metrics(choice, NULL, &upload->metrics);
+    if (upload->metrics.failed) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for a version");
+    checkpoint.metrics = upload->metrics.data;
+    checkpoint.weights = choice->weights;
+  }
+  BOLTZ_TRY(boltz_checkpoint_self_test(&checkpoint, upload->arena));
+  BOLTZ_TRY(boltz_checkpoint_write(&checkpoint, upload->arena, &upload->copy));
   upload->draft.metrics = boltz_arena_strdup(upload->request->arena, checkpoint.metrics);
   if (!upload->draft.metrics) return BOLTZ_NO_MEMORY;
   upload->draft.bytes = upload->copy.data;
   upload->draft.size = upload->copy.size;
+  return BOLTZ_OK;
+}
+
+static void finish_copy(struct upload *upload) {
+  enum boltz_status status = write_copy(upload);
+  if (status == BOLTZ_OK)
+    publish(upload);
+  else
+    refuse(upload, status);
+}
+
+static bool is_cancelled(void *owner) {
+  const struct upload *upload = owner;
+  return atomic_load(&upload->request->cancelled);
+}
+
+static void precision_chosen(struct precision_choice *choice, struct worker *worker) {
+  (void)worker;
+  struct upload *upload = choice->measure.owner;
+  struct request *request = upload->request;
+  if (is_cancelled(upload)) {
+    release(upload);
+    reply_problem(request, 503, "DEADLINE", NULL,
+                  "the request took longer than request_deadline_ms = %lld allows",
+                  (long long)request->server->config->request_deadline_ms);
+  } else if (choice->status != BOLTZ_OK) {
+    refuse(upload, boltz_fail(choice->status, "%s", choice->why));
+  } else {
+    finish_copy(upload);
+  }
+}
+
+/* A client waits: the measuring stands beside other requests, a tile a slice. */
+static enum boltz_status choose_precision(struct upload *upload, const char *asked) {
+  const struct boltz_checkpoint *checkpoint = &upload->version->checkpoint;
+  struct request *request = upload->request;
+  BOLTZ_TRY(precision_check(&checkpoint->flow, asked));
+  double *log_w = BOLTZ_NEW_ARRAY(upload->arena, PRECISION_SAMPLES, double);
+  if (!log_w) return BOLTZ_NO_MEMORY;
+  upload->choice = (struct precision_choice){
+      .measure = {.round = {.pool = request->server->pool, .class_ = POOL_INTERACTIVE},
+                  .owner = upload,
+                  .flow = &checkpoint->flow,
+                  .energy = &checkpoint->energy,
+                  .seed = checkpoint->seed,
+                  .log_w = log_w,
+                  .stopped = is_cancelled},
+      .asked = asked,
+      .weights = checkpoint->weights,
+      .chosen = precision_chosen};
+  precision_start(&upload->choice);
   return BOLTZ_OK;
 }
 
@@ -120,12 +182,16 @@ static void copy_version(struct upload *upload) {
     model_release(model);
     return;
   }
-  enum boltz_status status = write_copy(upload, version);
-  version_release(version);
-  if (status == BOLTZ_OK)
-    publish(upload);
-  else
+  upload->version = version;
+  upload->choice.precision = version->checkpoint.weights.precision;
+  upload->arena = boltz_arena_open((size_t)256 << 20);
+  enum boltz_status status = upload->arena ? BOLTZ_OK : BOLTZ_NO_MEMORY;
+  bool there = strcmp(options.precision, version->precision) == 0; /* nothing to measure */
+  if (status == BOLTZ_OK && !there) status = choose_precision(upload, options.precision);
+  if (status != BOLTZ_OK)
     refuse(upload, status);
+  else if (there)
+    finish_copy(upload);
 }
 
 /* ---- Both ---- */

@@ -109,10 +109,26 @@ static void reduced(struct round *round, struct worker *worker) {
   start_pieces(work_of(round), update_piece, updated);
 }
 
+/* A lane works on one shard at a time, so that there are no more tapes than workers; which lane
+   takes a shard changes no bit. */
+static bool next_shard(struct work *work, struct lane *lane) {
+  lane->shard = atomic_fetch_add(&work->next_shard, 1);
+  return lane->shard < BOLTZ_TRAIN_SHARDS;
+}
+
 static bool shard_piece(struct round *round, int index, struct worker *worker) {
+  (void)worker;
   struct work *work = work_of(round);
-  return job_stopping(work->job) == JOB_GO_ON &&
-         boltz_train_shard(work->train, index, worker->scratch);
+  struct lane *lane = &work->lanes[index];
+  if (job_stopping(work->job) != JOB_GO_ON) return false;
+  if (lane->shard >= BOLTZ_TRAIN_SHARDS) return false;
+  return boltz_train_shard(work->train, lane->shard, lane->tape) || next_shard(work, lane);
+}
+
+static void start_shards(struct work *work, round_after after) {
+  atomic_store(&work->next_shard, 0);
+  for (int k = 0; k < work->nlanes; k++) next_shard(work, &work->lanes[k]);
+  round_start(&work->round, work->nlanes, shard_piece, after);
 }
 
 static void sharded(struct round *round, struct worker *worker) {
@@ -136,9 +152,9 @@ static void next_step(struct work *work) {
   if (job_stopping(work->job) != JOB_GO_ON)
     train_rest(work);
   else if (boltz_train_done(work->train))
-    train_measure(work, FINAL, train_conclude);
+    train_conclude(work);
   else
-    round_start(&work->round, BOLTZ_TRAIN_SHARDS, shard_piece, sharded);
+    start_shards(work, sharded);
 }
 
 /* ---- the beginning: data ---- */
@@ -274,17 +290,31 @@ static void train_free_work(struct job *job) {
   job->work = NULL;
   free(work->checkpoint);
   free(work->metrics);
+  precision_release(&work->choice);
+  for (int k = 0; k < work->nlanes; k++) boltz_arena_close(work->lanes[k].tape);
   boltz_arena_close(work->arena);
   free(work);
+}
+
+static enum boltz_status open_lanes(struct work *work) {
+  int workers = pool_workers(work->job->server->pool);
+  int lanes = workers < BOLTZ_TRAIN_SHARDS ? workers : BOLTZ_TRAIN_SHARDS;
+  for (int k = 0; k < lanes; k++) {
+    work->lanes[k].tape = boltz_arena_open(TAPE_LIMIT);
+    if (!work->lanes[k].tape) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the training");
+    work->nlanes++;
+  }
+  return BOLTZ_OK;
 }
 
 static enum boltz_status open_work(struct work *work, const void *resume, size_t size) {
   const struct boltz_energy *energy = &work->job->model->energy;
   work->arena = boltz_arena_open(0);
   if (!work->arena) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the training");
+  BOLTZ_TRY(open_lanes(work));
   BOLTZ_TRY(boltz_flow_new(&work->spec->flow, energy->dim, work->arena, &work->flow));
   BOLTZ_TRY(boltz_weights_new(&work->flow, work->arena, &work->weights));
-  work->log_w = BOLTZ_NEW_ARRAY(work->arena, FINAL, double);
+  work->log_w = BOLTZ_NEW_ARRAY(work->arena, PRECISION_SAMPLES, double);
   if (!work->log_w) return BOLTZ_NO_MEMORY;
   if (resume)
     BOLTZ_TRY(train_load_state(work, resume, size));

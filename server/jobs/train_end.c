@@ -1,58 +1,39 @@
 /* train_end.c - how good is the flow: measuring it on the way, and the end of a training. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/jobs/train_work.h"
 #include "server/json.h"
 
-/* ---- measuring: log weights of fixed-seed samples ---- */
+/* ---- measuring on the way ---- */
 
-/* Log weights of rows first … first+n-1: fixed-seed samples, or target configurations of the data.
- */
-static bool weigh_tile(struct work *work, size_t first, size_t n, struct boltz_arena *scratch) {
-  const struct boltz_energy *energy = &work->job->model->energy;
-  struct boltz_batch x;
-  double *log_q = BOLTZ_NEW_ARRAY(scratch, n, double);
-  double *u = BOLTZ_NEW_ARRAY(scratch, n, double);
-  if (!log_q || !u || boltz_batch_new(scratch, n, work->flow.dim, &x) != BOLTZ_OK) return false;
-  if (work->measured_data) {
-    size_t stride = work->data.n / work->measured;
-    for (size_t i = 0; i < n; i++) boltz_batch_copy(&x, i, &work->data, (first + i) * stride, 1);
-    boltz_energy_eval(energy, energy->temperature, &x, u, NULL, scratch);
-    boltz_flow_log_density(&work->flow, &work->weights, &x, log_q, scratch);
-  } else {
-    boltz_flow_sample(&work->flow, &work->weights, work->spec->seed, BOLTZ_STREAM_VALIDATE, first,
-                      &x, NULL, log_q, scratch);
-    boltz_energy_eval(energy, energy->temperature, &x, u, NULL, scratch);
-  }
-  for (size_t i = 0; i < n; i++) work->log_w[first + i] = -u[i] - log_q[i];
-  return true;
+static bool is_stopping(void *owner) {
+  const struct work *work = owner;
+  return job_stopping(work->job) != JOB_GO_ON;
 }
 
-/* Piece k measures the k-th eighth of the rows, a tile a slice. */
-static bool measure_piece(struct round *round, int index, struct worker *worker) {
-  struct work *work = work_of(round);
-  if (job_stopping(work->job) != JOB_GO_ON) return false;
-  size_t tile = boltz_flow_tile(&work->flow, 1, SLICE_FLOPS);
-  size_t first = work->cursor[index];
-  size_t last = work->measured * ((size_t)index + 1) / BOLTZ_TRAIN_SHARDS;
-  size_t n = last - first < tile ? last - first : tile;
-  work->cursor[index] += n;
-  if (!weigh_tile(work, first, n, worker->scratch))
-    for (size_t i = 0; i < n; i++) work->log_w[first + i] = NAN; /* counted as not finite */
-  return first + n < last;
+/* What every measurement of this training has in common. */
+static struct measure measure_of(struct work *work) {
+  return (struct measure){.round = {.pool = work->round.pool, .class_ = work->round.class_},
+                          .owner = work,
+                          .flow = &work->flow,
+                          .energy = &work->job->model->energy,
+                          .seed = work->spec->seed,
+                          .log_w = work->log_w,
+                          .stopped = is_stopping};
 }
 
-static void measure(struct work *work, size_t n, bool data, round_after after) {
-  work->measured = n;
-  work->measured_data = data;
-  for (size_t k = 0; k < BOLTZ_TRAIN_SHARDS; k++) work->cursor[k] = n * k / BOLTZ_TRAIN_SHARDS;
-  round_start(&work->round, BOLTZ_TRAIN_SHARDS, measure_piece, after);
+static void measured(struct round *round, struct worker *worker) {
+  struct work *work = ((struct measure *)round)->owner;
+  work->after_measure(&work->round, worker);
 }
 
 void train_measure(struct work *work, size_t n, round_after after) {
-  measure(work, n, false, after);
+  work->after_measure = after;
+  work->measure = measure_of(work);
+  work->measure.weights = &work->weights;
+  work->measure.n = n;
+  measure_start(&work->measure, measured);
 }
 
 /* ---- the end ---- */
@@ -93,12 +74,17 @@ static struct cJSON *publish(struct job *job) {
 
 static void say_how_good(struct work *work) {
   struct job *job = work->job;
-  double ess_fraction = work->final.ess_fraction;
+  const struct precision_quality *quality = precision_quality(&work->choice);
+  double ess_fraction = quality->summary.ess_fraction;
   job_event_log(job,
                 "of %d fresh samples %.1f %% count as independent draws of the target; Pareto k "
                 "%.2f: %s",
-                FINAL, 100 * ess_fraction, work->pareto_k,
-                boltz_stats_verdict(work->pareto_k, work->final.ess));
+                PRECISION_SAMPLES, 100 * ess_fraction, quality->pareto_k,
+                boltz_stats_verdict(quality->pareto_k, quality->summary.ess));
+  struct boltz_text text = {0};
+  precision_explain(&work->choice, &text);
+  if (!text.failed) job_event_log(job, "%s", text.data);
+  boltz_text_free(&text);
   if (work->ess_fraction_data < 0.5 * ess_fraction)
     job_event_log(job,
                   "warning: configurations of the training data are rare among the flow's samples "
@@ -107,63 +93,58 @@ static void say_how_good(struct work *work) {
                   work->ess_fraction_data, ess_fraction);
 }
 
-/* NaN goes last. */
-static int descending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  if (isnan(x) || isnan(y)) return isnan(x) - isnan(y);
-  return (x < y) - (x > y);
-}
-
 static void publish_checkpoint(struct round *round, struct worker *worker);
 
-void train_conclude(struct round *round, struct worker *worker) {
+/* Do the data agree? Asked of what will serve. */
+static void precision_chosen(struct precision_choice *choice, struct worker *worker) {
   (void)worker;
-  struct work *work = work_of(round);
-  if (job_stopping(work->job) != JOB_GO_ON) {
+  struct work *work = choice->measure.owner;
+  if (is_stopping(work)) {
     train_rest(work);
     return;
   }
-  boltz_stats_weights(work->log_w, FINAL, &work->final);
-  qsort(work->log_w, FINAL, sizeof(double), descending);
-  work->pareto_k = boltz_stats_pareto_k(work->log_w, boltz_stats_tail_size(FINAL) + 1);
-  measure(work, work->data.n < DATA_CHECK ? work->data.n : DATA_CHECK, true, publish_checkpoint);
+  if (choice->status != BOLTZ_OK) {
+    job_failed(work->job, boltz_status_name(choice->status), "%s", choice->why);
+    return;
+  }
+  work->measure = measure_of(work);
+  work->measure.weights = &choice->weights;
+  work->measure.data = &work->data;
+  work->measure.n = work->data.n < DATA_CHECK ? work->data.n : DATA_CHECK;
+  measure_start(&work->measure, publish_checkpoint);
+}
+
+void train_conclude(struct work *work) {
+  precision_release(&work->choice);
+  work->choice = (struct precision_choice){.measure = measure_of(work),
+                                           .asked = work->spec->precision,
+                                           .weights = work->weights,
+                                           .chosen = precision_chosen};
+  precision_start(&work->choice);
 }
 
 static bool print_metrics(struct work *work) {
   struct boltz_text text = {0};
-  const struct {
-    const char *name;
-    double value;
-  } numbers[] = {{"ess_fraction", work->final.ess_fraction},
-                 {"ess_fraction_data", work->ess_fraction_data},
-                 {"log_z", work->final.log_mean},
-                 {"pareto_k", work->pareto_k}};
-  boltz_text_puts(&text, "{");
-  for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
-    boltz_text_printf(&text, "\"%s\":", numbers[k].name);
-    boltz_text_number(&text, numbers[k].value);
-    boltz_text_puts(&text, ",");
-  }
-  boltz_text_printf(&text, "\"verdict\":\"%s\",\"samples\":%d}",
-                    boltz_stats_verdict(work->pareto_k, work->final.ess), FINAL);
+  precision_print_metrics(&work->choice, &work->ess_fraction_data, &text);
   work->metrics = text.data;
   return !text.failed;
 }
 
 static void publish_checkpoint(struct round *round, struct worker *worker) {
-  struct work *work = work_of(round);
+  struct measure *measure = (struct measure *)round;
+  struct work *work = measure->owner;
   struct job *job = work->job;
-  if (job_stopping(job) != JOB_GO_ON) {
+  if (is_stopping(work)) {
     train_rest(work);
     return;
   }
-  work->ess_fraction_data = ess_fraction_of_data(work->log_w, work->measured);
+  work->ess_fraction_data = ess_fraction_of_data(measure->log_w, measure->n);
   bool printed = print_metrics(work);
   struct boltz_text file = {0};
   struct boltz_checkpoint checkpoint = {.model = job->model_name,
                                         .energy = job->model->energy,
                                         .flow = work->flow,
-                                        .weights = work->weights,
+                                        .weights = work->choice.weights,
                                         .step = train_total_steps(job),
                                         .seed = work->spec->seed,
                                         .producer = "boltzd " BOLTZ_VERSION,

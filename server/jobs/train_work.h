@@ -4,13 +4,13 @@
 
 #include "boltz/boltz.h"
 #include "server/jobs/train.h"
+#include "server/precision.h"
 #include "server/round.h"
 
-#define SLICE_FLOPS 2.0e8 /* of one slice of work: about 4 ms of one core */
+#define TAPE_LIMIT ((size_t)2 << 30) /* bytes of one lane's tape */
 
 enum {
   VALIDATION = 4096,   /* samples */
-  FINAL = 20000,       /* samples behind a version's own metrics */
   DATA_CHECK = 4096,   /* data rows that are asked whether the flow knows them */
   FIT_ROWS = 4096,     /* data rows that initial weights are fitted to */
   PIECES_IN_PLACE = 4, /* so few pieces of weights are not worth a round of their own */
@@ -26,16 +26,22 @@ struct work {
   struct boltz_explore *explore; /* NULL with a dataset */
   struct boltz_batch data;
   struct boltz_train *train; /* NULL until the data are there */
+  struct lane {              /* as many as there are workers: each takes one shard after another */
+    struct boltz_arena *tape;
+    int shard;
+  } lanes[BOLTZ_TRAIN_SHARDS];
+  int nlanes;
+  atomic_int next_shard;
   int64_t resume_step;
   uint64_t resume_skipped;
   float *resume_moments;
-  double *log_w;                     /* [FINAL] of the measurement at hand */
-  size_t measured;                   /* rows of it */
-  bool measured_data;                /* they are rows of the data, not samples */
-  size_t cursor[BOLTZ_TRAIN_SHARDS]; /* where each piece of the measurement stands */
+  double *log_w; /* [PRECISION_SAMPLES] of the measurement at hand */
+  struct measure measure;
+  round_after after_measure;
+  size_t cursor[BOLTZ_TRAIN_SHARDS]; /* the next piece of the weights of each share */
   double ess_fraction;               /* of the latest validation; NaN before the first */
-  struct boltz_weight_summary final; /* of the last measurement of samples */
-  double pareto_k, ess_fraction_data;
+  struct precision_choice choice;    /* what the version will serve in */
+  double ess_fraction_data;
   enum boltz_status failed; /* of the exploration, and why */
   char why[256];
   int sweeps;       /* of replica exchange in one slice */
@@ -56,10 +62,10 @@ enum boltz_status train_load_state(struct work *work, const void *bytes, size_t 
 /** Come to rest because somebody asked the job to stop. */
 void train_rest(struct work *work);
 
-/** train_end.c: log weights of n fixed-seed samples into work->log_w, then after(). */
+/** train_end.c: log weights of n fixed-seed samples into work->log_w, then after(&work->round). */
 void train_measure(struct work *work, size_t n, round_after after);
 
-/** What the last measurement says, the checkpoint, and the end of the job. */
-void train_conclude(struct round *round, struct worker *worker);
+/** What the version serves in, how good it is, the checkpoint, and the end of the job. */
+void train_conclude(struct work *work);
 
 #endif

@@ -142,6 +142,82 @@ static void default_pair(void) {
     check_pair("harmonic pair", "pair", 2, 4, 1);
 }
 
+/* Rows [n, columns] of an answer in NPY, in the arena; NULL: it is not one. */
+static double *npy_rows(const struct answer *answer, size_t n, size_t columns,
+                        struct boltz_arena *arena) {
+  double *rows = NULL;
+  size_t found = 0, width = 0;
+  if (boltz_npy_read(answer->body, answer->size, arena, &rows, &found, &width) != BOLTZ_OK)
+    return NULL;
+  return found == n && width == columns ? rows : NULL;
+}
+
+/* Draw rows first ... first + n - 1 of a version, and ask for the density of what came: how many of
+   them miss by more than 1e-12, and the worst. */
+static void recompute(const char *name, int version, size_t first, size_t n, double *off,
+                      double *worst) {
+  static const char *const accept[] = {"Content-Type: application/json",
+                                       "Accept: application/x-npy", NULL};
+  static const char *const both[] = {"Content-Type: application/x-npy", "Accept: application/x-npy",
+                                     NULL};
+  struct boltz_arena *arena = boltz_arena_open(0);
+  char path[128], body[192];
+  snprintf(path, sizeof path, "/v1/models/%s/sample", name);
+  const int size =
+      snprintf(body, sizeof body,
+               "{\"n\":%zu,\"first\":%zu,\"seed\":9,\"version\":%d,\"include\":[\"log_q\"]}", n,
+               first, version);
+  struct answer drawn = call_with(&server, "POST", path, body, (size_t)size, accept);
+  double *rows = npy_rows(&drawn, n, 3, arena);
+
+  char *given = malloc(BOLTZ_NPY_HEADER + n * 2 * sizeof(double));
+  const size_t head = boltz_npy_header(n, 2, given);
+  for (size_t i = 0; rows && i < n; i++)
+    memcpy(given + head + 16 * i, rows + 3 * i, 2 * sizeof(double));
+  snprintf(path, sizeof path, "/v1/models/%s/weights?version=%d", name, version);
+  struct answer weighed =
+      call_with(&server, "POST", path, given, head + n * 2 * sizeof(double), both);
+  double *weights = npy_rows(&weighed, n, 4, arena);
+  for (size_t i = 0; i < n; i++) {
+    const double miss = rows && weights ? fabs(rows[3 * i + 2] - weights[4 * i + 1]) : NAN;
+    *off += !(miss <= 1e-12);
+    if (!(miss <= *worst)) *worst = miss;
+  }
+  free(given);
+  answer_free(&drawn);
+  answer_free(&weighed);
+  boltz_arena_close(arena);
+}
+
+/* The same weights in every precision: 20 000 000 samples against quadrature. */
+static void every_precision(const char *name, double exact_log_z) {
+  static const char *const precisions[] = {"fp32", "bf16", "int8", "table"};
+  enum { ROWS = 100000, BATCHES = 10 };
+  for (size_t p = 0; p < 4; p++) {
+    char what[96], path[128], body[128];
+    snprintf(what, sizeof what, "%s in %s", name, precisions[p]);
+    snprintf(path, sizeof path, "/v1/models/%s/versions", name);
+    snprintf(body, sizeof body, "{\"from_version\":1,\"precision\":\"%s\"}", precisions[p]);
+    struct answer made = call(&server, "POST", path, body);
+    const int version = (int)answer_number(&made, "version");
+    answer_free(&made);
+    snprintf(body, sizeof body, ",\"version\":%d", version);
+    const double start = seconds_now();
+    struct answer answer = estimate(name, 20000000, body);
+    row(what, "M samples/s in an estimate", 20 / (seconds_now() - start), 0, INFINITY);
+    row(what, "(log Z - exact)/stderr, n = 2e7",
+        (answer_number(&answer, "log_z.value") - exact_log_z) /
+            answer_number(&answer, "log_z.stderr"),
+        -3, 3);
+    row(what, "ess_fraction", answer_number(&answer, "ess_fraction"), 0.97, 1);
+    answer_free(&answer);
+    double off = 0, worst = 0;
+    for (size_t k = 0; k < BATCHES; k++) recompute(name, version, k * ROWS, ROWS, &off, &worst);
+    row(what, "rows of 1e6 with log_q off by 1e-12", off, 0, 1);
+    row(what, "worst log_q recomputed from x", worst, 0, 0.1);
+  }
+}
+
 static double uniform(uint64_t seed, int k, double low, double high) {
   double u[2];
   boltz_rng_uniform(seed, BOLTZ_STREAM_TEST, (uint64_t)k, 0, u);
@@ -234,12 +310,16 @@ int main(int argc, char **argv) {
   int draws = argc > 1 ? atoi(argv[1]) : 5;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   daemon_directory(&server);
-  if (!daemon_start(&server, (int)sysconf(_SC_NPROCESSORS_ONLN), NULL)) {
+  /* 20 000 000 samples take a minute in the dearest precision */
+  static const char *const patient[] = {"--request-deadline-ms", "600000", NULL};
+  if (!daemon_start(&server, (int)sysconf(_SC_NPROCESSORS_ONLN), patient)) {
     printf("the daemon does not start; see %s/log\n", server.data);
     return 1;
   }
   default_well();
   default_pair();
+  every_precision("well", exact_well(1, 6, 1, 1, 1).log_z);
+  every_precision("pair", exact_pair_log_z(2, 4, 1));
   perfect_map();
   for (int k = 0; k < draws; k++) drawn_well(seed, k);
   for (int k = 0; k < draws; k++) drawn_pair(seed, k);

@@ -69,11 +69,12 @@ static void every_command_of_the_readme_works(void) {
   int curls = 0, makes = 0;
   for (int n = 0; shell_block(n, block, sizeof block); n++) {
     if (strncmp(block, "make ", 5) == 0) {
-      char command[128];
-      snprintf(command, sizeof command, "make -n %.*s >/dev/null 2>&1",
-               (int)strcspn(block + 5, "\n"), block + 5);
-      CHECK_MSG(system(command) == 0, "%s", block);
-      makes++;
+      for (const char *line = block; *line; line += strcspn(line, "\n") + 1, makes++) {
+        char command[128];
+        snprintf(command, sizeof command, "make -n %.*s >/dev/null 2>&1",
+                 (int)strcspn(line + 5, "\n"), line + 5);
+        CHECK_MSG(system(command) == 0, "%s", line);
+      }
       continue;
     }
     if (strstr(block, "/models/dw/sample")) wait_for_job();
@@ -131,12 +132,50 @@ static void the_configuration_file_shows_the_defaults(void) {
   CHECK(system(command) == 0);
 }
 
+/* Rows of the benchmark's table whose work starts so and that have a figure of ours. */
+static int rows_measured(const struct boltz_json *report, const char *work) {
+  const struct boltz_json *rows = boltz_json_member(report, "rows");
+  int count = 0;
+  for (const struct boltz_json *row = rows ? rows->child : NULL; row; row = row->next) {
+    const struct boltz_json *name = boltz_json_member(row, "work");
+    const struct boltz_json *ours = boltz_json_member(row, "ours");
+    count += name && ours && ours->type == BOLTZ_JSON_NUMBER && ours->number > 0 &&
+             strncmp(name->text, work, strlen(work)) == 0;
+  }
+  return count;
+}
+
+/* `make bench` in its short form: what needs no peer is measured; no figure is judged. */
+static void the_benchmark_measures_its_rows(void) {
+  static const char *const works[] = {"limit",         "sample + log q", "one sample",
+                                      "training step", "cold start",     "resident memory",
+                                      "effective"};
+  static char text[1 << 20];
+  char command[1000], path[300];
+  snprintf(command, sizeof command,
+           "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make bench QUICK=1 BENCH_OUT=%s/bench "
+           "BUILD=$(dirname ${BOLTZD:-build/boltzd}) > %s/bench.out 2>&1",
+           server.data, server.data);
+  CHECK_INT(system(command), 0);
+  snprintf(path, sizeof path, "%s/bench/bench.json", server.data);
+  FILE *file = fopen(path, "r");
+  const size_t size = file ? fread(text, 1, sizeof text, file) : 0;
+  if (file) fclose(file);
+  struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_json *report = NULL;
+  CHECK_INT(boltz_json_parse(text, size, 16, arena, &report), BOLTZ_OK);
+  for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+    CHECK_MSG(rows_measured(report, works[i]) > 0, "no row of: %s", works[i]);
+  boltz_arena_close(arena);
+}
+
 int main(int argc, char **argv) {
   daemon_begin(&server);
   RUN(every_command_of_the_readme_works);
   RUN(the_default_job_trains_well);
   RUN(the_run_script_says_how_to_talk_to_it);
   RUN(the_configuration_file_shows_the_defaults);
+  RUN(the_benchmark_measures_its_rows);
   daemon_end(&server);
   return check_report();
 }

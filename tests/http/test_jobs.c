@@ -159,6 +159,111 @@ static void a_version_is_trained_further_and_its_spec_can_be_sent_again(void) {
   answer_free(&other);
 }
 
+/* The file of a job's version, and what the job ended with. */
+static struct answer train_in(const char *precision, struct answer *job) {
+  char body[1024], path[96];
+  snprintf(body, sizeof body,
+           "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"seed\":21,"
+           "\"precision\":\"%s\"," SMALL_FLOW
+           ",\"stages\":[{\"steps\":40,\"batch\":100,\"ml\":1}]}",
+           precision);
+  *job = run_job(&server, body, 60, NULL);
+  CHECK_MSG(strcmp(answer_text(job, "status"), "succeeded") == 0, "%s", job->body);
+  snprintf(path, sizeof path, WELL "/versions/%.0f/checkpoint",
+           answer_number(job, "result.version"));
+  return call(&server, "GET", path, NULL);
+}
+
+static bool same_tensors(const struct answer *a, const struct answer *b) {
+  struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_safetensors one, other;
+  bool same = boltz_safetensors_read(a->body, a->size, arena, &one) == BOLTZ_OK &&
+              boltz_safetensors_read(b->body, b->size, arena, &other) == BOLTZ_OK &&
+              one.ntensors > 0 && one.ntensors == other.ntensors;
+  for (size_t k = 0; same && k < one.ntensors; k++) {
+    const struct boltz_safetensor *tensor = boltz_safetensors_tensor(&other, one.tensors[k].name);
+    same = tensor && tensor->size == one.tensors[k].size &&
+           memcmp(tensor->data, one.tensors[k].data, tensor->size) == 0;
+  }
+  boltz_arena_close(arena);
+  return same;
+}
+
+static void what_is_trained_does_not_depend_on_the_precision_that_serves(void) {
+  static const char *const precisions[] = {"fp32", "bf16", "int8", "table", "auto"};
+  struct answer jobs[5], files[5];
+  for (int k = 0; k < 5; k++) {
+    files[k] = train_in(precisions[k], &jobs[k]);
+    char path[96], said[64];
+    const char *named = k < 4 ? precisions[k] : "table"; /* two coordinates: the first candidate */
+    snprintf(path, sizeof path, WELL "/versions/%.0f", answer_number(&jobs[k], "result.version"));
+    struct answer version = call(&server, "GET", path, NULL);
+    CHECK_TEXT(answer_text(&version, "precision"), named);
+    CHECK_TEXT(answer_text(&jobs[k], "spec.precision"), precisions[k]);
+    /* its own figures beside those of fp32 */
+    CHECK_NEAR(answer_number(&version, "metrics.ess_fraction_fp32"),
+               answer_number(&jobs[0], "result.metrics.ess_fraction"), 0);
+    CHECK(answer_number(&version, "metrics.ess_fraction") > 0);
+    answer_free(&version);
+    snprintf(path, sizeof path, "/v1/jobs/%s/events", answer_text(&jobs[k], "id"));
+    snprintf(said, sizeof said, "serves in %s: ess_fraction 0.", named);
+    struct answer events = call(&server, "GET", path, NULL);
+    CHECK_MSG(strstr(events.body, said), "%s", events.body);
+    answer_free(&events);
+    CHECK(same_tensors(&files[0], &files[k]));
+  }
+  /* asked for or found out, it is the same file; any other precision is another one */
+  CHECK_TEXT(answer_text(&jobs[4], "result.digest"), answer_text(&jobs[3], "result.digest"));
+  for (int k = 0; k < 4; k++)
+    for (int l = 0; l < k; l++)
+      CHECK(strcmp(answer_text(&jobs[k], "result.digest"), answer_text(&jobs[l], "result.digest")));
+  for (int k = 0; k < 5; k++) answer_free(&jobs[k]);
+  for (int k = 0; k < 5; k++) answer_free(&files[k]);
+}
+
+static void a_precision_that_the_flow_cannot_have_is_refused_at_submission(void) {
+  struct answer model = call(&server, "POST", "/v1/models",
+                             "{\"name\":\"wide\",\"energy\":{\"kind\":\"double_well\",\"dim\":4}}");
+  CHECK_INT(model.status, 201);
+  answer_free(&model);
+  struct answer job = call(&server, "POST", "/v1/jobs",
+                           "{\"kind\":\"train\",\"model\":\"wide\",\"precision\":\"table\"}");
+  CHECK_INT(job.status, 422);
+  CHECK_TEXT(answer_text(&job, "reason"), "OUT_OF_RANGE");
+  CHECK_TEXT(answer_text(&job, "errors.0.pointer"), "/precision");
+  CHECK_MSG(strstr(job.body, "several coordinates") && strstr(job.body, "auto, fp32, bf16, int8"),
+            "%s", job.body);
+  answer_free(&job);
+  struct answer gone = call(&server, "DELETE", "/v1/models/wide", NULL);
+  CHECK_INT(gone.status, 204); /* no job holds it */
+  answer_free(&gone);
+}
+
+static void an_upload_in_a_precision_that_its_flow_cannot_have_is_a_bad_checkpoint(void) {
+  struct answer job =
+      run_job(&server,
+              "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"flow\":{"
+              "\"layers\":[{\"type\":\"actnorm\"}]},\"data\":{\"walkers\":16,\"steps\":40},"
+              "\"stages\":[{\"steps\":2,\"batch\":100,\"ml\":1}]}",
+              60, NULL);
+  char path[96];
+  snprintf(path, sizeof path, WELL "/versions/%.0f/checkpoint",
+           answer_number(&job, "result.version"));
+  struct answer file = call(&server, "GET", path, NULL);
+  char *word = memmem(file.body, file.size, "\"fp32\"", 6); /* all that auto can come to */
+  CHECK_MSG(word != NULL, "%s", job.body);
+  if (word) memcpy(word, "\"int8\"", 6);
+  const char *const bytes[] = {"Content-Type: application/octet-stream", NULL};
+  struct answer up =
+      call_with(&server, "POST", WELL "/versions?serve=false", file.body, file.size, bytes);
+  CHECK_INT(up.status, 422);
+  CHECK_TEXT(answer_text(&up, "reason"), "BAD_CHECKPOINT");
+  CHECK_MSG(strstr(up.body, "precision"), "%s", up.body);
+  answer_free(&job);
+  answer_free(&file);
+  answer_free(&up);
+}
+
 static void a_new_version_is_swapped_in_without_a_dropped_request(void) {
   char id[40];
   submit("{\"kind\":\"train\",\"model\":\"example-double-well\",\"seed\":9," SMALL_FLOW
@@ -483,6 +588,9 @@ int main(int argc, char **argv) {
   daemon_begin(&server);
   RUN(a_training_job_ends_as_a_version);
   RUN(a_version_is_trained_further_and_its_spec_can_be_sent_again);
+  RUN(what_is_trained_does_not_depend_on_the_precision_that_serves);
+  RUN(a_precision_that_the_flow_cannot_have_is_refused_at_submission);
+  RUN(an_upload_in_a_precision_that_its_flow_cannot_have_is_a_bad_checkpoint);
   RUN(a_new_version_is_swapped_in_without_a_dropped_request);
   RUN(jobs_are_paused_resumed_and_cancelled);
   RUN(a_queued_job_waits_its_turn_and_lists_are_filtered);

@@ -387,6 +387,89 @@ static void a_checkpoint_goes_down_and_up_and_answers_the_same(void) {
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) answer_free(all[k]);
 }
 
+static struct answer make_version(const char *precision) {
+  char body[64];
+  snprintf(body, sizeof body, "{\"from_version\":1,\"precision\":\"%s\"}", precision);
+  return call(&server, "POST", WELL "/versions", body);
+}
+
+/* Every way to ask names the precision, and rows of a sample have the density that sample gave. */
+static void check_answers(double number, const char *precision) {
+  char body[128];
+  snprintf(body, sizeof body, "{\"n\":300,\"seed\":4,\"version\":%.0f}", number);
+  struct answer sample = call(&server, "POST", WELL "/sample", body);
+  struct answer estimate = call(&server, "POST", WELL "/estimate", body);
+  struct boltz_text text = {0};
+  boltz_text_printf(&text, "{\"version\":%.0f,\"x\":[", number);
+  for (size_t i = 0; i < 300; i++) {
+    boltz_text_puts(&text, i ? ",[" : "[");
+    boltz_text_number(&text, at(&sample, "x", i, 0));
+    boltz_text_puts(&text, ",");
+    boltz_text_number(&text, at(&sample, "x", i, 1));
+    boltz_text_puts(&text, "]");
+  }
+  boltz_text_puts(&text, "]}");
+  struct answer weights = call(&server, "POST", WELL "/weights", text.data);
+  text.size = 0;
+  boltz_text_printf(&text, "{\"version\":%.0f,\"to\":\"z\",\"x\":[[-1.7,0.3]]}", number);
+  struct answer to_z = call(&server, "POST", WELL "/transform", text.data);
+  snprintf(body, sizeof body, "{\"n\":7,\"first\":131,\"seed\":4,\"version\":%.0f}", number);
+  struct answer cut = call(&server, "POST", WELL "/sample", body);
+  struct answer *all[] = {&sample, &estimate, &weights, &to_z, &cut};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+    CHECK_TEXT(answer_text(all[k], "precision"), precision);
+  for (size_t i = 0; i < 300; i++) /* double coupling state, stretched by the flow */
+    CHECK_NEAR(item(&weights, "log_q", i), item(&sample, "log_q", i), 1e-9);
+  for (size_t i = 0; i < 7; i++) {
+    CHECK(at(&cut, "x", i, 0) == at(&sample, "x", 131 + i, 0));
+    CHECK(at(&cut, "x", i, 1) == at(&sample, "x", 131 + i, 1));
+    CHECK(item(&cut, "log_q", i) == item(&sample, "log_q", 131 + i));
+  }
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) answer_free(all[k]);
+  boltz_text_free(&text);
+}
+
+static void a_version_is_made_of_another_one_in_every_precision(void) {
+  char digests[BOLTZ_PRECISIONS][65];
+  for (int k = 0; k < BOLTZ_PRECISIONS; k++) {
+    const char *precision = boltz_precision_names[k];
+    struct answer made = make_version(precision), again = make_version(precision);
+    CHECK_MSG(made.status == 201, "%s", made.body);
+    CHECK_TEXT(answer_text(&made, "precision"), precision);
+    CHECK_TEXT(answer_text(&made, "digest"), answer_text(&again, "digest"));
+    snprintf(digests[k], 65, "%s", answer_text(&made, "digest"));
+    for (int l = 0; l < k; l++) CHECK(strcmp(digests[k], digests[l]) != 0);
+    check_answers(answer_number(&made, "version"), precision);
+    /* up again, as anybody's file */
+    char path[96];
+    const char *const bytes[] = {"Content-Type: application/octet-stream", NULL};
+    snprintf(path, sizeof path, WELL "/versions/%.0f/checkpoint", answer_number(&made, "version"));
+    struct answer file = call(&server, "GET", path, NULL);
+    struct answer up =
+        call_with(&server, "POST", WELL "/versions?serve=false", file.body, file.size, bytes);
+    CHECK_MSG(up.status == 201, "%s", up.body);
+    CHECK_TEXT(answer_text(&up, "precision"), precision);
+    CHECK_TEXT(answer_text(&up, "digest"), digests[k]);
+    struct answer *all[] = {&made, &again, &file, &up};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) answer_free(all[i]);
+  }
+  /* fp32 of fp32 is the version itself */
+  struct answer first = call(&server, "GET", WELL "/versions/1", NULL);
+  CHECK_TEXT(answer_text(&first, "digest"), digests[BOLTZ_FP32]);
+  /* of two coordinates a table loses nothing: auto takes it */
+  struct answer chosen = make_version("auto");
+  CHECK_TEXT(answer_text(&chosen, "precision"), "table");
+  CHECK_TEXT(answer_text(&chosen, "digest"), digests[BOLTZ_TABLE]);
+  CHECK(answer_number(&chosen, "metrics.ess_fraction") >=
+        answer_number(&chosen, "metrics.ess_fraction_fp32") - 0.005);
+  answer_free(&first);
+  answer_free(&chosen);
+  struct answer metrics = call(&server, "GET", "/metrics", NULL);
+  CHECK(strstr(metrics.body, "boltzd_versions_loaded{precision=\"table\"}"));
+  CHECK(!strstr(metrics.body, "boltzd_versions_loaded{precision=\"table\"} 0"));
+  answer_free(&metrics);
+}
+
 static void datasets_go_up_and_come_down_bit_for_bit(void) {
   static const char body[] =
       "{\"model\":\"example-double-well\",\"x\":[[0.1,-0],[1e-300,3],[-1.7,0.30000000000000004]]}";
@@ -516,6 +599,7 @@ int main(int argc, char **argv) {
   RUN(an_estimate_agrees_with_the_exact_numbers);
   RUN(models_live_from_registration_to_removal);
   RUN(a_checkpoint_goes_down_and_up_and_answers_the_same);
+  RUN(a_version_is_made_of_another_one_in_every_precision);
   RUN(datasets_go_up_and_come_down_bit_for_bit);
   RUN(head_options_and_request_ids_work);
   RUN(metrics_openapi_and_the_page_are_served);

@@ -1,0 +1,38 @@
+/* columns.h - vector functions over columns of doubles that a compiler does not find by itself. */
+#ifndef BOLTZ_KERNEL_COLUMNS_H
+#define BOLTZ_KERNEL_COLUMNS_H
+
+#include <stddef.h>
+
+#include "boltz/rng.h"
+
+/** Random numbers that are made together. */
+#define BOLTZ_COLUMN_LANES 64
+
+/** Cells of a piecewise linear table; see nn/table.h. */
+#define BOLTZ_TABLE_CELLS 512
+
+/** One moved coordinate's cells: {s, slope of s, t, slope of t} every `stride` doubles. */
+struct boltz_cells {
+  double per_unit, offset;
+  const double *cell;
+  size_t stride;
+};
+
+struct boltz_columns {
+  /* Uniforms in (0, 1) of indices first … first + BOLTZ_COLUMN_LANES - 1: the pairs u[0][i],
+     u[1][i] that boltz_rng_uniform() gives. */
+  void (*uniforms)(uint64_t seed, enum boltz_stream stream, uint64_t first, uint32_t block,
+                   double u[2][BOLTZ_COLUMN_LANES]);
+
+  /* s [n], t [n] at x [n]: at = fma(x, per_unit, offset), held in [0, CELLS - 1]; k = at rounded to
+     the nearest even; s = fma(at - k, slope, s) of cell k, t likewise. NaN is looked up as 0. */
+  void (*lookup)(const struct boltz_cells *cells, size_t n, const double *x, double *s, double *t);
+};
+
+extern const struct boltz_columns boltz_columns_portable;
+#ifdef __x86_64__
+extern const struct boltz_columns boltz_columns_avx2;
+#endif
+
+#endif

@@ -1,0 +1,118 @@
+/* narrow.h - maps of conditioner networks in bf16 and in int8, as exact recipes.
+ *
+ * bf16: inputs and weights are rounded to bfloat16, sums are float. An output starts at its bias;
+ * then come the pairs of inputs 0 1, 2 3, ..., of each first the odd product and then the even one,
+ * each added by one fused multiply-add; an odd number of inputs is completed by a zero. That is
+ * what the instruction vdpbf16ps does, but that it takes denormal numbers for zero. None occur:
+ * boltz_bf16() makes 0 of what is below 2^-56, so that inputs and weights are multiples of 2^-63;
+ * biases below 2^-100 become 0, so that they are multiples of 2^-123; hence every product and every
+ * sum is a multiple of 2^-126, the smallest normal number.
+ *
+ * int8: q = round(x inverse), cut to a range of at most 255 steps, W = round(w/scale) in
+ * [-127, 127], so scaled that every pair of inputs 0 1, 2 3, ... has |W0| + |W1| <= 128; an output
+ * is fma(sum of W q, scale, bias). The sum is an integer, whose order does not matter: a pair gives
+ * at most 255 128 < 2^15, what vpmaddubsw can hold, and 4096 inputs 2^26; it becomes a float by one
+ * rounding.
+ *
+ * After either comes the activation, as activation.h has it. So all kernels agree in every bit, and
+ * a row does not depend on its neighbours. */
+#ifndef BOLTZ_KERNEL_NARROW_H
+#define BOLTZ_KERNEL_NARROW_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "boltz/precision.h"
+#include "core/kernel/kernel.h"
+
+/** How activations become integers, each with steps of its own. */
+struct boltz_int8_range {
+  const float *inverse; /* [ld(width)] 1/step */
+  float low, high;      /* of the integers: low in [-255, 0], high - low <= 255 */
+};
+
+/** A map whose inputs are narrow. */
+struct boltz_narrow_map {
+  struct boltz_linear map;
+  const struct boltz_kernel *kernel; /* whose float products emulate bf16 */
+  const void *packed;
+  struct boltz_int8_range range; /* int8: of the outputs, where they are narrow too */
+};
+
+/** One arithmetic on one kind of processor. Its rows of activations are its own affair: ld(width)
+ * elements each. */
+struct boltz_narrow_kernel {
+  const char *kernel; /* name of the kernel it belongs to; NULL: to any */
+  enum boltz_precision precision;
+  size_t element; /* bytes of an activation */
+
+  bool (*present)(void);
+
+  /* Bytes of a packed map. */
+  size_t (*packed_size)(const struct boltz_linear *map);
+
+  /* w [out, in] bfloat16 or W, and then bias [out]; int8: scale [out], and low of the inputs'
+     range; work [out (in + 2)] */
+  void (*pack)(const struct boltz_linear *map, const float *w, const float *scale, float low,
+               void *packed, float *work);
+
+  /* x [rows, ld(width)] floats to narrow rows */
+  void (*enter)(const struct boltz_int8_range *range, size_t width, size_t rows, const float *x,
+                void *y);
+
+  /* y = activation(x W^T + b): narrow rows */
+  void (*through)(const struct boltz_narrow_map *map, size_t rows, const void *x, void *y);
+
+  /* the same, not narrowed again: y [rows, ld(out)] */
+  void (*leave)(const struct boltz_narrow_map *map, size_t rows, const void *x, float *y);
+};
+
+/** Number `index` of all, of each precision the fastest first; NULL past the last. */
+const struct boltz_narrow_kernel *boltz_narrow_kernel_at(int index);
+
+/** The fastest that this processor has among those of `kernel` and of slower ones: who forces a
+ * kernel forces this too. NULL: no such precision. */
+const struct boltz_narrow_kernel *boltz_narrow_kernel_find(const struct boltz_kernel *kernel,
+                                                           enum boltz_precision precision);
+
+/** The one of that precision that any processor has. */
+const struct boltz_narrow_kernel *boltz_narrow_kernel_any(enum boltz_precision precision);
+
+/** x rounded to bfloat16, to even; 0 below 2^-56. */
+static inline float boltz_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint32_t size = bits & 0x7fffffff;
+  const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  const uint32_t nan = bits | 0x00400000; /* rounding could make an infinity of one */
+  bits = size > 0x7f800000 ? nan & 0xffff0000 : size < 0x23800000 ? 0 : rounded;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/** A bias of bf16: 0 below 2^-100. */
+static inline float boltz_bf16_bias(float b) {
+  return fabsf(b) < 0x1p-100f ? 0 : b;
+}
+
+/** The upper half of x rounded to bfloat16, which says all of it. */
+static inline uint16_t boltz_bf16_bits(float x) {
+  uint32_t bits;
+  x = boltz_bf16(x);
+  memcpy(&bits, &x, sizeof bits);
+  return (uint16_t)(bits >> 16);
+}
+
+/** x rounded to an integer, to even; |x| <= 2^22. */
+static inline float boltz_round(float x) {
+  return (x + 0x1.8p23f) - 0x1.8p23f;
+}
+
+/** q of x; NaN becomes low. */
+static inline int32_t boltz_int8(float x, float inverse, float low, float high) {
+  const float v = x * inverse;
+  const float cut = v > low ? v : low;
+  return (int32_t)boltz_round(cut < high ? cut : high);
+}
+
+#endif
