@@ -15,7 +15,7 @@
 
 struct boltz_tape {
   enum boltz_direction direction;
-  int recorded; /* layers on it */
+  int recorded;   /* layers on it */
   void *layers[]; /* [nlayers] */
 };
 

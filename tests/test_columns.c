@@ -22,7 +22,7 @@ static void uniforms_are_those_of_one_index_at_a_time(void) {
       double u[2][LANES];
       int wrong = 0;
       kernel->columns->uniforms(cases[c].seed, BOLTZ_STREAM_TEST, cases[c].first, cases[c].block,
-                                u);
+                                LANES, u);
       for (size_t i = 0; i < LANES; i++) {
         double two[2];
         boltz_rng_uniform(cases[c].seed, BOLTZ_STREAM_TEST, cases[c].first + i, cases[c].block,

@@ -6,7 +6,7 @@
 
 #include "boltz/rng.h"
 
-/** Random numbers that are made together. */
+/** Random numbers that are made together, at most. */
 #define BOLTZ_COLUMN_LANES 64
 
 /** Cells of a piecewise linear table; see nn/table.h. */
@@ -20,10 +20,10 @@ struct boltz_cells {
 };
 
 struct boltz_columns {
-  /* Uniforms in (0, 1) of indices first … first + BOLTZ_COLUMN_LANES - 1: the pairs u[0][i],
-     u[1][i] that boltz_rng_uniform() gives. */
+  /* Uniforms in (0, 1) of indices first … first + n - 1, n a multiple of 4 up to
+     BOLTZ_COLUMN_LANES: the pairs u[0][i], u[1][i] that boltz_rng_uniform() gives. */
   void (*uniforms)(uint64_t seed, enum boltz_stream stream, uint64_t first, uint32_t block,
-                   double u[2][BOLTZ_COLUMN_LANES]);
+                   size_t n, double u[2][BOLTZ_COLUMN_LANES]);
 
   /* s [n], t [n] at x [n]: at = fma(x, per_unit, offset), held in [0, CELLS - 1]; k = at rounded to
      the nearest even; s = fma(at - k, slope, s) of cell k, t likewise. NaN is looked up as 0. */

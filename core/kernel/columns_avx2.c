@@ -25,9 +25,9 @@ TARGET static inline __m256d open_uniform(__m256i low, __m256i high) {
 /* Four counters side by side, each word in the low half of 64 bits: the product reads no more, so
    what is left in the upper half does no harm. */
 TARGET static void uniforms(uint64_t seed, enum boltz_stream stream, uint64_t first, uint32_t block,
-                            double u[2][BOLTZ_COLUMN_LANES]) {
+                            size_t n, double u[2][BOLTZ_COLUMN_LANES]) {
   const __m256i m0 = _mm256_set1_epi64x(MULTIPLIER_0), m1 = _mm256_set1_epi64x(MULTIPLIER_1);
-  for (size_t i = 0; i < BOLTZ_COLUMN_LANES; i += 4) {
+  for (size_t i = 0; i < n; i += 4) {
     const __m256i index =
         _mm256_add_epi64(_mm256_set1_epi64x((int64_t)(first + i)), _mm256_setr_epi64x(0, 1, 2, 3));
     __m256i c0 = index, c1 = _mm256_srli_epi64(index, 32), c2 = _mm256_set1_epi64x(stream),

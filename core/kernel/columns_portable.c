@@ -3,8 +3,8 @@
 #include "core/kernel/columns.h"
 
 static void uniforms(uint64_t seed, enum boltz_stream stream, uint64_t first, uint32_t block,
-                     double u[2][BOLTZ_COLUMN_LANES]) {
-  for (size_t i = 0; i < BOLTZ_COLUMN_LANES; i++) {
+                     size_t n, double u[2][BOLTZ_COLUMN_LANES]) {
+  for (size_t i = 0; i < n; i++) {
     double two[2];
     boltz_rng_uniform(seed, stream, first + i, block, two);
     u[0][i] = two[0];
