@@ -17,7 +17,7 @@ ALL_CFLAGS = -std=c17 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-
 ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(SANITIZE) $(CXXFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 CORE_LIBS = -lstdc++ -lm
-SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lmd $(CORE_LIBS)
+SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lnettle $(CORE_LIBS)
 
 CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c core/*/*.cc))
 SERVER_SRC := $(sort $(wildcard server/*.c server/*/*.c))

@@ -27,7 +27,6 @@ struct model {
 /** A version's flow in memory: immutable, counted, served while anybody holds it. */
 struct version {
   int64_t number;
-  char digest[STORE_DIGEST_SIZE];
   struct boltz_arena *arena;
   struct boltz_checkpoint checkpoint; /* flow and weights, served in their precision */
   const char *precision;              /* its name */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sha2.h>
+#include <nettle/sha2.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -244,7 +244,12 @@ enum boltz_status store_each(struct store *store, enum store_table table, const 
 /* ---- files ---- */
 
 void store_digest(const void *bytes, size_t size, char digest[STORE_DIGEST_SIZE]) {
-  SHA256Data(bytes, size, digest);
+  uint8_t sum[SHA256_DIGEST_SIZE];
+  struct sha256_ctx context;
+  sha256_init(&context);
+  sha256_update(&context, size, bytes);
+  sha256_digest(&context, sizeof sum, sum);
+  for (size_t k = 0; k < sizeof sum; k++) snprintf(digest + 2 * k, 3, "%02x", sum[k]);
 }
 
 enum boltz_status store_read_blob(struct store *store, const char *digest, void **bytes,

@@ -39,7 +39,6 @@ enum boltz_status version_read(const void *bytes, size_t size, struct version **
     return status;
   }
   version->precision = boltz_precision_names[version->checkpoint.weights.precision];
-  store_digest(bytes, size, version->digest);
   atomic_init(&version->references, 1);
   *out = version;
   return BOLTZ_OK;

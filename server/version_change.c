@@ -57,7 +57,7 @@ static struct version_entry *entry_new(struct version *version, const struct ver
   entry->metrics = strdup(draft->metrics ? draft->metrics : "{}");
   entry->job = draft->job ? strdup(draft->job) : NULL;
   entry->created_ms = json_now_ms();
-  memcpy(entry->digest, version->digest, sizeof entry->digest);
+  store_digest(draft->bytes, draft->size, entry->digest);
   if (!flow.failed && entry->metrics && (entry->job || !draft->job)) return entry;
   version_entry_free(entry);
   return NULL;
