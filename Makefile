@@ -14,7 +14,9 @@ Q := $(if $(filter 1,$(V)),,@)
 WARN = -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wundef -Wno-missing-field-initializers
 CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE
 ALL_CFLAGS = -std=c17 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fstack-protector-strong -pthread $(WARN) $(SANITIZE) $(CFLAGS)
-ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(SANITIZE) $(CXXFLAGS)
+# Debian's libdragonbox-dev puts its one header under a directory with its version.
+DRAGONBOX = $(addprefix -isystem ,$(lastword $(wildcard /usr/include/dragonbox-*)))
+ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(DRAGONBOX) $(SANITIZE) $(CXXFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 CORE_LIBS = -lstdc++ -lm
 SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lnettle $(CORE_LIBS)

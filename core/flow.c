@@ -67,13 +67,14 @@ enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_
   return weights->flat && weights->packed ? BOLTZ_OK : BOLTZ_NO_MEMORY;
 }
 
-static void pack_layer(const struct boltz_layer *layer, struct boltz_weights *weights) {
+void boltz_flow_pack_layer(const struct boltz_flow *flow, int i, struct boltz_weights *weights) {
+  const struct boltz_layer *layer = &flow->layers[i];
   if (layer->kind->pack)
     layer->kind->pack(layer, weights_of(layer, weights), weights->packed + layer->p_offset);
 }
 
 void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights) {
-  for (int i = 0; i < flow->nlayers; i++) pack_layer(&flow->layers[i], weights);
+  for (int i = 0; i < flow->nlayers; i++) boltz_flow_pack_layer(flow, i, weights);
 }
 
 void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights) {
@@ -163,7 +164,7 @@ enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct bol
     const struct boltz_layer *layer = &flow->layers[layer_at(flow, BOLTZ_TO_Z, step)];
     if (layer->kind->fit) {
       layer->kind->fit(layer, &y, weights->flat + layer->w_offset);
-      pack_layer(layer, weights);
+      boltz_flow_pack_layer(flow, layer->index, weights);
     }
     push_rows(flow, weights, BOLTZ_TO_Z, step, step + 1, &y, log_det, scratch);
   }
@@ -247,22 +248,23 @@ bool boltz_flow_backward_layer(const struct boltz_flow *flow, const struct boltz
   if (tape->recorded == 0) return false;
   const int i = layer_at(flow, tape->direction, --tape->recorded);
   const struct boltz_layer *layer = &flow->layers[i];
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
   layer->kind->backward(layer, weights, tape->direction, tape->layers[i], x, g, glog_det,
                         gw + layer->w_offset, scratch);
+  boltz_arena_release(scratch, mark);
   return tape->recorded > 0;
 }
 
-static double layer_flops(const struct boltz_flow *flow, enum boltz_direction direction, int step) {
-  const struct boltz_layer *layer = &flow->layers[layer_at(flow, direction, step)];
-  return layer->kind->flops ? layer->kind->flops(layer) : 0;
+const struct boltz_layer *boltz_flow_record_next(const struct boltz_flow *flow,
+                                                 const struct boltz_tape *tape) {
+  if (boltz_flow_recorded(flow, tape)) return NULL;
+  return &flow->layers[layer_at(flow, tape->direction, tape->recorded)];
 }
 
-double boltz_flow_record_flops(const struct boltz_flow *flow, const struct boltz_tape *tape) {
-  return boltz_flow_recorded(flow, tape) ? 0 : layer_flops(flow, tape->direction, tape->recorded);
-}
-
-double boltz_flow_backward_flops(const struct boltz_flow *flow, const struct boltz_tape *tape) {
-  return tape->recorded == 0 ? 0 : layer_flops(flow, tape->direction, tape->recorded - 1);
+const struct boltz_layer *boltz_flow_backward_next(const struct boltz_flow *flow,
+                                                   const struct boltz_tape *tape) {
+  if (tape->recorded == 0) return NULL;
+  return &flow->layers[layer_at(flow, tape->direction, tape->recorded - 1)];
 }
 
 struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,

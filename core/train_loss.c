@@ -3,6 +3,7 @@
 #include "core/train_loss.h"
 
 #include <math.h>
+#include <string.h>
 
 struct boltz_loss_tile {
   enum boltz_loss_part part;
@@ -14,7 +15,8 @@ struct boltz_loss_tile {
   struct boltz_arena *arena;
   struct boltz_mark mark; /* before the tape */
   struct boltz_tape *tape;
-  bool back; /* on the way back */
+  bool back;  /* on the way back, */
+  bool first; /* and the first of its sum to go there */
 };
 
 static bool new_tile(size_t n, int dim, struct boltz_loss_tile *tile) {
@@ -114,6 +116,8 @@ struct boltz_loss_tile *boltz_loss_begin(const struct boltz_loss *loss, enum bol
 
 static void turn_back(struct boltz_loss_tile *tile, struct boltz_loss_sum *sum) {
   tile->back = true;
+  tile->first = !sum->begun;
+  sum->begun = true;
   for (size_t i = 0; i < tile->g.n; i++) {
     sum->loss[tile->part] += tile->loss[i];
     tile->glog_det[i] = -tile->factor;
@@ -125,7 +129,7 @@ static void turn_back(struct boltz_loss_tile *tile, struct boltz_loss_sum *sum) 
 
 /* No room: the whole step will be skipped, and the report will show it. */
 static bool give_up(struct boltz_loss_sum *sum) {
-  sum->g[0] = NAN;
+  sum->exhausted = true;
   return false;
 }
 
@@ -158,24 +162,37 @@ static bool afford(struct boltz_loss_budget *budget, double flops) {
   return true;
 }
 
+static bool go_back(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
+                    struct boltz_loss_sum *sum) {
+  const struct boltz_layer *layer = boltz_flow_backward_next(loss->flow, tile->tape);
+  /* only now: what is cleared is still in the cache when it is added to */
+  if (tile->first && layer) memset(sum->g + layer->w_offset, 0, layer->nw * sizeof *sum->g);
+  return boltz_flow_backward_layer(loss->flow, loss->weights, tile->tape, &tile->x, &tile->g,
+                                   tile->glog_det, sum->g, tile->arena);
+}
+
 static bool go_on(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
                   struct boltz_loss_sum *sum) {
   const struct boltz_flow *flow = loss->flow;
-  if (tile->back)
-    return boltz_flow_backward_layer(flow, loss->weights, tile->tape, &tile->x, &tile->g,
-                                     tile->glog_det, sum->g, tile->arena);
+  if (tile->back) return go_back(loss, tile, sum);
   if (boltz_flow_record_layer(flow, loss->weights, tile->tape, &tile->x, tile->log_det,
                               tile->arena))
     return true;
   return boltz_flow_recorded(flow, tile->tape) ? arrive(loss, tile, sum) : give_up(sum);
 }
 
+/* Of the layer that comes next: one way forward, and back twice that. */
+static double next_flops(const struct boltz_loss *loss, const struct boltz_loss_tile *tile) {
+  const struct boltz_layer *layer = tile->back ? boltz_flow_backward_next(loss->flow, tile->tape)
+                                               : boltz_flow_record_next(loss->flow, tile->tape);
+  if (!layer || !layer->kind->flops) return 0;
+  return (tile->back ? 2 : 1) * layer->kind->flops(layer) * (double)tile->in.n;
+}
+
 bool boltz_loss_advance(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
                         struct boltz_loss_sum *sum, struct boltz_loss_budget *budget) {
   for (;;) {
-    const double layer = tile->back ? 2 * boltz_flow_backward_flops(loss->flow, tile->tape)
-                                    : boltz_flow_record_flops(loss->flow, tile->tape);
-    if (!afford(budget, layer * (double)tile->in.n)) return true;
+    if (!afford(budget, next_flops(loss, tile))) return true;
     if (!go_on(loss, tile, sum)) return false;
   }
 }

@@ -19,7 +19,9 @@ struct boltz_loss {
 
 /** What rows have added up to. */
 struct boltz_loss_sum {
-  float *g; /* [nw] dJ/dw */
+  float *g;       /* [nw] dJ/dw, of the tiles that have gone back; */
+  bool begun;     /* until the first does, g means nothing */
+  bool exhausted; /* there was no room for a tile */
   double loss[BOLTZ_LOSS_PARTS];
   uint64_t used[BOLTZ_LOSS_PARTS]; /* rows */
   uint64_t skipped;                /* rows whose loss or gradient was not finite */
@@ -46,7 +48,8 @@ struct boltz_loss_tile *boltz_loss_begin(const struct boltz_loss *loss, enum bol
 
 /**
  * Take the tile some layers further; false once it is done, and its rows are in the sum.
- * Errors: none; an exhausted arena leaves a NaN in sum->g. Threads: writes tile and sum only.
+ * Errors: none; an exhausted arena shows in sum->exhausted or as a NaN in sum->g. Threads: writes
+ * tile and sum only.
  */
 bool boltz_loss_advance(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
                         struct boltz_loss_sum *sum, struct boltz_loss_budget *budget);

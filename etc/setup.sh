@@ -4,7 +4,7 @@
 # peers that the benchmarks stand beside.
 set -eu
 
-packages="g++ libmicrohttpd-dev libcjson-dev libsqlite3-dev librandom123-dev nettle-dev curl"
+packages="g++ libdragonbox-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev librandom123-dev nettle-dev curl"
 case "${1:-build}" in
   build) ;;
   test) packages="$packages libcurl4-openssl-dev libopenblas-dev" ;;

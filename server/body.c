@@ -86,7 +86,7 @@ static bool wants_json(const struct exchange *exchange, const char *type) {
 bool exchange_body(struct exchange *exchange) {
   struct request *request = &exchange->request;
   const char *type = exchange_header(exchange, "Content-Type");
-  request->bytes = exchange->body;
+  request->bytes = request->nbytes ? exchange->body : NULL; /* kept memory may be there */
   switch (request->route->body) {
     case BODY_NONE:
     case BODY_BYTES:

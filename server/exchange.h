@@ -22,6 +22,12 @@ struct reply {
   bool close; /* the connection cannot go on */
 };
 
+/** Random bytes that nobody has used yet: the last `left` of them. */
+struct entropy {
+  unsigned char bytes[256];
+  size_t left;
+};
+
 /** A request and its reply; `request` is first, so that a handler's pointer leads back here. */
 struct exchange {
   struct request request;
@@ -37,6 +43,7 @@ struct exchange {
   int64_t content_length; /* -1: chunked or none */
   bool npy;               /* the body is NPY */
   int64_t started_us;     /* monotonic */
+  struct entropy entropy;
 };
 
 static inline struct exchange *exchange_of(struct request *request) {

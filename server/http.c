@@ -1,8 +1,8 @@
 /* http.c - libmicrohttpd: requests in, replies out.
  *
- * A call goes through four phases: its head is looked at, its body collected, work done on it while
- * the connection is suspended, its reply queued. The rule of the hand-over: suspend first, publish
- * second; whoever answers resumes. */
+ * A call goes through four phases: its head is looked at, its body collected, work done on it, at
+ * once or by others while the connection is suspended, its reply queued. The rule of the hand-over:
+ * suspend first, publish second; whoever answers resumes. */
 #include "server/http.h"
 
 #include <stdio.h>
@@ -18,8 +18,6 @@
 
 #define THREADS 2
 #define IDLE_SECONDS 120
-#define ARENA_BASE ((size_t)64 << 20) /* of a request, beside what its body needs */
-#define ARENA_FACTOR 64               /* a JSON row of two digits becomes a node */
 
 /* ---- the life of a call ---- */
 
@@ -38,25 +36,19 @@ static void answer(struct exchange *exchange) {
 /* The first that is heard of a request: its raw target. */
 static void *begin_call(void *cls, const char *uri, struct MHD_Connection *mhd) {
   struct http *http = cls;
-  struct call *call = calloc(1, sizeof *call);
+  struct call *call = call_new(http);
   if (!call) return NULL;
   struct request *request = &call->exchange.request;
-  call->http = http;
   call->mhd = mhd;
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   call->connection = info ? info->socket_context : NULL;
-  pthread_mutex_init(&call->mutex, NULL);
-  atomic_store(&call->holders, 1);
-  atomic_fetch_add(&http->calls, 1);
-  request->server = http->server;
-  request->arena =
-      boltz_arena_open(ARENA_BASE + ARENA_FACTOR * (size_t)http->server->config->body_bytes);
-  call->exchange.uri = request->arena ? boltz_arena_strdup(request->arena, uri) : NULL;
+  call->exchange.uri = boltz_arena_strdup(request->arena, uri);
   call->exchange.answer = answer;
   call->exchange.pattern = "";
   call->exchange.started_us = monotonic_us();
-  request->deadline_ms = monotonic_ms() + http->server->config->request_deadline_ms;
+  request->deadline_ms =
+      call->exchange.started_us / 1000 + http->server->config->request_deadline_ms;
   watch_suspended(http, call->connection, NULL);
   return call;
 }
@@ -79,21 +71,6 @@ static void end_call(void *cls, struct MHD_Connection *mhd, void **context,
   reply_free(&call->exchange.reply);
   request_release(&call->exchange.request);
   *context = NULL;
-}
-
-void request_hold(struct request *request) {
-  atomic_fetch_add(&((struct call *)request)->holders, 1);
-}
-
-void request_release(struct request *request) {
-  struct call *call = (struct call *)request;
-  struct http *http = call->http;
-  if (atomic_fetch_sub(&call->holders, 1) > 1) return;
-  free(call->exchange.body);
-  pthread_mutex_destroy(&call->mutex);
-  boltz_arena_close(request->arena);
-  free(call);
-  atomic_fetch_sub(&http->calls, 1); /* last: http_close() waits for it */
 }
 
 static enum MHD_Result keep_header(void *argument, enum MHD_ValueKind kind, const char *name,
@@ -238,31 +215,37 @@ static enum task_next parse_on_worker(struct task *task, struct worker *worker) 
   return TASK_DONE;
 }
 
-static enum MHD_Result start_work(struct call *call) {
-  struct exchange *exchange = &call->exchange;
+void request_later(struct request *request) {
+  struct call *call = (struct call *)request;
   struct http *http = call->http;
-  call->phase = PHASE_WORK;
-  if (exchange->request.route->place == ROUTE_HERE) {
-    exchange_handle(exchange);
-    return send_reply(call);
-  }
-  int64_t limit = http->server->config->queue;
-  if (atomic_load(&http->waiting) >= limit) {
-    reply_problem(&exchange->request, 503, "QUEUE_FULL", NULL,
-                  "%lld requests wait already: try again in a second", (long long)limit);
-    return send_reply(call);
-  }
+  if (call->suspended) return;
   call->suspended = true;
   atomic_fetch_add(&http->waiting, 1);
   MHD_suspend_connection(call->mhd);
   watch_suspended(http, call->connection, call);
-  if (exchange->request.nbytes <= EXCHANGE_SMALL_BODY) {
-    exchange_handle(exchange);
+}
+
+static enum MHD_Result start_work(struct call *call) {
+  struct exchange *exchange = &call->exchange;
+  struct http *http = call->http;
+  call->phase = PHASE_WORK;
+  enum route_place place = exchange->request.route->place;
+  bool on_worker = place != ROUTE_HERE && exchange->request.nbytes > EXCHANGE_SMALL_BODY;
+  int64_t limit = http->server->config->queue;
+  if (place != ROUTE_HERE && atomic_load(&http->waiting) >= limit) {
+    reply_problem(&exchange->request, 503, "QUEUE_FULL", NULL,
+                  "%lld requests wait already: try again in a second", (long long)limit);
+    return send_reply(call);
+  }
+  if (place == ROUTE_LATER || on_worker) request_later(&exchange->request);
+  if (on_worker) {
+    call->parse = (struct task){.run = parse_on_worker};
+    pool_submit(http->server->pool, POOL_INTERACTIVE, &call->parse);
     return MHD_YES;
   }
-  call->parse = (struct task){.run = parse_on_worker};
-  pool_submit(http->server->pool, POOL_INTERACTIVE, &call->parse);
-  return MHD_YES;
+  exchange_handle(exchange);
+  /* Suspended, it is answered by others, and ends on this thread only. */
+  return call->suspended ? MHD_YES : send_reply(call);
 }
 
 /* Health is answered to the end. */
@@ -370,6 +353,7 @@ enum boltz_status http_open(struct server *server, struct http **out) {
   struct http *http = calloc(1, sizeof *http);
   if (!http) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the HTTP server");
   http->server = server;
+  pthread_mutex_init(&http->spare_mutex, NULL);
   const struct config *config = server->config;
   enum boltz_status status = listen_open(config->listen, &http->listen_fd, http->address);
   if (status == BOLTZ_OK && (status = watch_open(http)) != BOLTZ_OK) close(http->listen_fd);
@@ -392,6 +376,7 @@ enum boltz_status http_open(struct server *server, struct http **out) {
   if (http->daemon) return BOLTZ_OK;
   server->http = *out = NULL;
   watch_close(http);
+  calls_close(http);
   close(http->listen_fd);
   free(http);
   return boltz_fail(BOLTZ_IO, "libmicrohttpd does not start on %s", config->listen);
@@ -440,6 +425,7 @@ void http_close(struct http *http) {
   /* Workers see at their next tile that nobody reads it any more. */
   while (atomic_load(&http->calls) > 0) usleep(2000);
   watch_close(http);
+  calls_close(http);
   if (http->listen_fd >= 0) close(http->listen_fd);
   free(http);
 }

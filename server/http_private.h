@@ -39,6 +39,8 @@ struct call {
   bool streaming;        /* the reply is a stream; set before the watch learns of it */
   pthread_mutex_t mutex; /* guards the three below, of a streamed reply */
   bool asleep, woken, ended;
+
+  struct call *spare; /* the next one, while it is kept */
 };
 
 struct http {
@@ -53,12 +55,21 @@ struct http {
   atomic_int streams;   /* streamed replies on their way */
   atomic_int calls;     /* in memory */
 
+  pthread_mutex_t spare_mutex; /* guards the two below */
+  struct call *spares;
+  int nspares;
+
   pthread_t watch;
   pthread_mutex_t mutex; /* guards the connections and `stopping` */
   pthread_cond_t stop;
   struct connection *connections;
   bool stopping;
 };
+
+/** http_call.c: an empty call, NULL without memory; its last request_release() ends it. */
+struct call *call_new(struct http *http);
+/** Free those that are kept; none is in use. */
+void calls_close(struct http *http);
 
 /** http_watch.c: deadlines and vanished clients. */
 enum boltz_status watch_open(struct http *http);

@@ -397,6 +397,19 @@ static bool take_idempotency_key(struct exchange *exchange) {
   return true;
 }
 
+bool request_random(struct request *request, void *bytes, size_t size) {
+  struct entropy *entropy = &exchange_of(request)->entropy;
+  if (entropy->left < size) {
+    /* A read of up to 256 bytes is neither short nor interrupted. */
+    ssize_t n = getrandom(entropy->bytes, sizeof entropy->bytes, 0);
+    entropy->left = n == (ssize_t)sizeof entropy->bytes ? sizeof entropy->bytes : 0;
+    if (entropy->left < size) return false;
+  }
+  entropy->left -= size;
+  memcpy(bytes, entropy->bytes + entropy->left, size);
+  return true;
+}
+
 static void take_id(struct exchange *exchange) {
   const char *id = exchange_header(exchange, "X-Request-Id");
   struct request *request = &exchange->request;
@@ -405,7 +418,7 @@ static void take_id(struct exchange *exchange) {
     return;
   }
   unsigned char bytes[16] = {0};
-  if (getrandom(bytes, sizeof bytes, 0) < 0)
+  if (!request_random(request, bytes, sizeof bytes))
     snprintf((char *)bytes, sizeof bytes, "%lld", (long long)monotonic_ms());
   char *digit = request->id;
   for (size_t k = 0; k < sizeof bytes; k++) {

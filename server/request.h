@@ -26,10 +26,12 @@ enum body_kind {
 
 /** Where handle() runs. */
 enum route_place {
-  ROUTE_HERE,  /* on the HTTP thread, before anything is suspended: memory only, microseconds */
-  ROUTE_LATER, /* connection suspended first; a small body is parsed on the HTTP thread, a large
-                  one on a worker; handle() is called where the body was parsed and must not block
-                */
+  ROUTE_HERE,   /* on the HTTP thread, before anything is suspended: memory only, microseconds */
+  ROUTE_EITHER, /* as ROUTE_LATER for a large body; else handle() answers on the HTTP thread, in
+                   microseconds, or calls request_later() before anyone else may answer */
+  ROUTE_LATER,  /* connection suspended first; a small body is parsed on the HTTP thread, a large
+                   one on a worker; handle() is called where the body was parsed and must not block
+                 */
 };
 
 /** One row of an api file's table. `{name}` in a path matches one segment, kept as a parameter. */
@@ -80,6 +82,12 @@ struct request {
   atomic_bool cancelled; /* the client has gone, or the deadline has passed: stop computing */
   int64_t deadline_ms;   /* monotonic */
 };
+
+/** Others answer this request, or will: the connection is suspended. Again: harmless. */
+void request_later(struct request *request);
+
+/** Bytes from the system's generator, at most 32. false: it gave none. */
+bool request_random(struct request *request, void *bytes, size_t size);
 
 /** A query parameter of this request, percent-decoded; NULL when absent. */
 const char *request_query(const struct request *request, const char *name);

@@ -78,7 +78,8 @@ static size_t wrong_input_gradients(const struct boltz_kernel *kernel,
                                     const struct world *world) {
   const size_t ldx = boltz_kernel_ld(map->in), ldy = boltz_kernel_ld(map->out);
   size_t wrong = 0;
-  kernel->back_input(map, world->w, rows, world->y, world->gx, world->work);
+  boltz_kernel_turn(map, world->w, world->packed);
+  kernel->back_input(map, world->packed, rows, world->y, world->gx);
   for (size_t r = 0; r < rows; r++)
     for (size_t k = 0; k < map->in; k++) {
       float sum = 0;
@@ -286,7 +287,8 @@ static void the_products_agree_with_openblas(void) {
   for (size_t i = 0; i < rows; i++)
     for (size_t o = 0; o < map.out; o++)
       CHECK_NEAR(y[i * ldy + o], theirs[i * ldy + o] + world.w[map.out * map.in + o], 5e-5);
-  kernel->back_input(&map, world.w, rows, world.y, ours, world.work);
+  boltz_kernel_turn(&map, world.w, world.packed);
+  kernel->back_input(&map, world.packed, rows, world.y, ours);
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)map.in, (int)map.out, 1,
               world.y, (int)ldy, world.w, (int)map.in, 0, theirs, (int)ldx);
   for (size_t i = 0; i < rows; i++)

@@ -25,6 +25,48 @@ static void numbers_print_in_their_shortest_form(void) {
   CHECK_TEXT(print(0.1 + 0.2), "0.30000000000000004");
 }
 
+static void the_form_is_the_shorter_one_and_plain_when_both_are_equal(void) {
+  CHECK_TEXT(print(0.001), "0.001");
+  CHECK_TEXT(print(0.0001), "1e-04");
+  CHECK_TEXT(print(-0.00012), "-0.00012");
+  CHECK_TEXT(print(0.000012), "1.2e-05");
+  CHECK_TEXT(print(0.00012345678901234567), "0.00012345678901234567");
+  CHECK_TEXT(print(10), "10");
+  CHECK_TEXT(print(10000), "10000");
+  CHECK_TEXT(print(100000), "1e+05");
+  CHECK_TEXT(print(120000), "120000");
+  CHECK_TEXT(print(99999999), "99999999");
+  CHECK_TEXT(print(12345678.5), "12345678.5");
+  CHECK_TEXT(print(123456789.25), "123456789.25");
+  CHECK_TEXT(print(9007199254740993), "9007199254740992");
+}
+
+/* 1 … 17 digits, 10^-8 … 10^12: what is usual, where the digits are our own work. */
+static void no_fewer_digits_read_back(void) {
+  char fewer[40];
+  for (uint64_t i = 0; i < 50000; i++) {
+    uint32_t bits[4];
+    boltz_rng_bits(1, BOLTZ_STREAM_TEST, i, 1, bits);
+    int digits = 1 + (int)(bits[0] % 17), power = (int)(bits[1] % 21) - 8;
+    double value = ((double)bits[2] + 0x1p-32 * (double)bits[3]) * 0x1p-32 * pow(10, power);
+    if (i % 2) value = -value;
+    snprintf(fewer, sizeof fewer, "%.*e", digits - 1, value);
+    value = strtod(fewer, NULL);
+    const char *out = print(value);
+    CHECK_MSG(strtod(out, NULL) == value, "%s", out);
+    int most = 0; /* digits of the shortest that reads back, by the C library */
+    do snprintf(fewer, sizeof fewer, "%.*e", most, value);
+    while (strtod(fewer, NULL) != value && ++most < 17);
+    size_t length = strcspn(out, "e"), zeros = strspn(out, "-0.");
+    int printed = 0;
+    for (size_t k = zeros; k < length; k++) printed += out[k] != '.';
+    if (!memchr(out, '.', length))
+      for (size_t k = length; k > zeros && out[k - 1] == '0'; k--) printed--;
+    CHECK_MSG(value == 0 || printed == most + 1, "%s has %d digits, not %d", out, printed,
+              most + 1);
+  }
+}
+
 static void what_is_no_number_prints_as_a_string(void) {
   CHECK_TEXT(print(NAN), "\"NaN\"");
   CHECK_TEXT(print(-NAN), "\"NaN\"");
@@ -188,6 +230,8 @@ static void a_failed_text_stays_failed(void) {
 
 int main(int argc, char **argv) {
   RUN(numbers_print_in_their_shortest_form);
+  RUN(the_form_is_the_shorter_one_and_plain_when_both_are_equal);
+  RUN(no_fewer_digits_read_back);
   RUN(what_is_no_number_prints_as_a_string);
   RUN(every_finite_double_reads_back_bit_identical);
   RUN(reading_rounds_correctly_in_hard_cases);

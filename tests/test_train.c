@@ -1,100 +1,5 @@
-/* test_train.c - losses, gradients, schedules and the bits of the training loop. */
-#include "boltz/boltz.h"
-#include "check.h"
-
-/* A flow, its energy, its weights, some data; `scratch` for the steps. */
-struct world {
-  struct boltz_arena *arena, *scratch;
-  struct boltz_energy energy;
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-  struct boltz_batch data;
-};
-
-#define LAYERS(blocks, hidden)                                                   \
-  "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":" #blocks ",\"hidden\":" hidden \
-  ",\"scale_activation\":\"tanh\",\"shift_activation\":\"tanh\"},{\"type\":\"actnorm\"}]}"
-
-static struct boltz_json *json(const char *text, struct boltz_arena *arena) {
-  struct boltz_json *root = NULL;
-  CHECK_INT(boltz_json_parse(text, strlen(text), 16, arena, &root), BOLTZ_OK);
-  return root;
-}
-
-/* x1 of the double well by inversion of its distribution on a grid, the rest normal. */
-static void draw_double_well(struct boltz_batch *x) {
-  enum { GRID = 4000 };
-  static double sum[GRID + 1];
-  for (int k = 0; k < GRID; k++) {
-    const double t = -3 + 6 * (k + 0.5) / GRID;
-    sum[k + 1] = sum[k] + exp(-(t * t * t * t - 6 * t * t + t) - 10);
-  }
-  boltz_rng_normals(99, BOLTZ_STREAM_TEST, 0, x);
-  for (size_t i = 0; i < x->n; i++) {
-    double u[2];
-    int k = 0;
-    boltz_rng_uniform(99, BOLTZ_STREAM_TEST, x->n + i, 0, u);
-    while (k < GRID - 1 && sum[k + 1] < u[0] * sum[GRID]) k++;
-    x->col[0][i] = -3 + 6 * (k + u[1]) / GRID;
-  }
-}
-
-static void open_world(struct world *world, const char *energy, const char *layers) {
-  struct boltz_flow_spec spec;
-  *world = (struct world){.arena = boltz_arena_open(0), .scratch = boltz_arena_open(0)};
-  struct boltz_arena *arena = world->arena;
-  CHECK_INT(boltz_energy_parse(json(energy, arena), 1, arena, &world->energy), BOLTZ_OK);
-  const int dim = world->energy.dim;
-  CHECK_INT(boltz_flow_spec_parse(json(layers, arena), dim, arena, &spec), BOLTZ_OK);
-  CHECK_INT(boltz_flow_new(&spec, dim, arena, &world->flow), BOLTZ_OK);
-  CHECK_INT(boltz_weights_new(&world->flow, arena, &world->weights), BOLTZ_OK);
-  boltz_flow_init(&world->flow, 5, &world->weights);
-  CHECK_INT(boltz_batch_new(arena, 1000, dim, &world->data), BOLTZ_OK);
-  draw_double_well(&world->data);
-}
-
-static void close_world(struct world *world) {
-  boltz_arena_close(world->arena);
-  boltz_arena_close(world->scratch);
-}
-
-static const struct boltz_stage plain = {
-    .steps = 20, .batch = 37, .learning_rate = 0.003, .final_learning_rate = 1, .ml = 1, .kl = 1};
-
-static struct boltz_train *new_train(struct world *world, struct boltz_weights *weights,
-                                     const struct boltz_stage *stages, size_t nstages,
-                                     double energy_high) {
-  struct boltz_train *train = NULL;
-  const struct boltz_train_options options = {.seed = 3,
-                                              .nstages = nstages,
-                                              .stages = stages,
-                                              .data = &world->data,
-                                              .energy_high = energy_high};
-  const enum boltz_status status =
-      boltz_train_new(&world->flow, &world->energy, weights, &options, world->arena, &train);
-  CHECK_MSG(status == BOLTZ_OK, "%s", boltz_error());
-  if (status != BOLTZ_OK) exit(1);
-  return train;
-}
-
-static struct boltz_weights copy_weights(struct world *world) {
-  struct boltz_weights copy = {0};
-  CHECK_INT(boltz_weights_new(&world->flow, world->arena, &copy), BOLTZ_OK);
-  memcpy(copy.flat, world->weights.flat, world->flow.nw * sizeof(float));
-  boltz_flow_pack(&world->flow, &copy);
-  return copy;
-}
-
-static bool same_weights(const struct world *world, const struct boltz_weights *a,
-                         const struct boltz_weights *b) {
-  return memcmp(a->flat, b->flat, world->flow.nw * sizeof(float)) == 0;
-}
-
-static struct boltz_train_report report_of(const struct boltz_train *train) {
-  struct boltz_train_report report;
-  boltz_train_report(train, &report);
-  return report;
-}
+/* test_train.c - losses, gradients and schedules of the training loop. */
+#include "train_world.h"
 
 /* The loss of the first step at weights + h·direction. */
 static double loss_at(struct world *world, const struct boltz_stage *stage, double energy_high,
@@ -226,145 +131,6 @@ static void training_brings_the_double_well_near_its_floors(void) {
   close_world(&world);
 }
 
-/* A step whose pieces run in an order of their own, slices of different shards in turn; returns how
-   many slices there were. */
-static int step_in_another_order(struct boltz_train *train, struct boltz_arena **tapes) {
-  bool more[BOLTZ_TRAIN_SHARDS];
-  int left = BOLTZ_TRAIN_SHARDS, slices = 0;
-  memset(more, 1, sizeof more);
-  for (int s = 5; left > 0; s = (s + 3) % BOLTZ_TRAIN_SHARDS) {
-    if (!more[s]) continue;
-    more[s] = boltz_train_shard(train, s, tapes[s]);
-    left -= !more[s];
-    slices++;
-  }
-  for (size_t p = boltz_train_pieces(train); p-- > 0;) boltz_train_reduce(train, p);
-  for (size_t p = boltz_train_pieces(train); p-- > 0;) boltz_train_update(train, p);
-  boltz_train_finish(train);
-  return slices;
-}
-
-static void the_order_of_the_pieces_does_not_change_a_bit(void) {
-  struct world world;
-  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(2, "[256,256,256]"));
-  struct boltz_arena *tapes[BOLTZ_TRAIN_SHARDS];
-  for (int s = 0; s < BOLTZ_TRAIN_SHARDS; s++) tapes[s] = boltz_arena_open(0);
-  struct boltz_weights a = copy_weights(&world), b = copy_weights(&world);
-  struct boltz_stage stage = plain;
-  stage.batch = 1500; /* more than a tile a shard */
-  struct boltz_train *one = new_train(&world, &a, &stage, 1, 10);
-  struct boltz_train *other = new_train(&world, &b, &stage, 1, 10);
-  CHECK(boltz_train_pieces(one) > 1);
-  for (int k = 0; k < 2; k++) {
-    boltz_train_step(one, world.scratch);
-    /* 1500 rows of two losses are two tiles each in a shard, and each of them several slices */
-    CHECK(step_in_another_order(other, tapes) > 2 * 4 * BOLTZ_TRAIN_SHARDS);
-  }
-  CHECK(same_weights(&world, &a, &b));
-  CHECK(!same_weights(&world, &a, &world.weights));
-  CHECK(report_of(one).loss == report_of(other).loss);
-  for (int s = 0; s < BOLTZ_TRAIN_SHARDS; s++) boltz_arena_close(tapes[s]);
-  close_world(&world);
-}
-
-static void tapes_are_given_back(void) {
-  struct world world;
-  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(2, "[256,256,256]"));
-  struct boltz_stage stage = plain;
-  stage.batch = 1500;
-  struct boltz_train *train = new_train(&world, &world.weights, &stage, 1, 10);
-  boltz_train_step(train, world.scratch);
-  const size_t held = boltz_arena_size(world.scratch);
-  const struct boltz_mark before = boltz_arena_mark(world.scratch);
-  for (int k = 0; k < 3; k++) boltz_train_step(train, world.scratch);
-  const struct boltz_mark after = boltz_arena_mark(world.scratch);
-  CHECK_INT(boltz_arena_size(world.scratch), held);
-  CHECK(before.chunk == after.chunk && before.used == after.used);
-  close_world(&world);
-}
-
-/* 125 rows through four couplings of 0.53 MFLOP a row are two slices, and back four more. */
-static void a_training_restored_in_the_middle_of_a_tile_begins_the_step_anew(void) {
-  struct world world;
-  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(2, "[256,256,256]"));
-  struct boltz_stage stage = plain;
-  stage.batch = 1000;
-  struct boltz_weights a = copy_weights(&world), b = copy_weights(&world);
-  struct boltz_train *straight = new_train(&world, &a, &stage, 1, 10);
-  struct boltz_train *cut = new_train(&world, &b, &stage, 1, 10);
-  float *moments = BOLTZ_NEW_ARRAY(world.arena, 2 * world.flow.nw, float);
-  const struct boltz_mark mark = boltz_arena_mark(world.scratch);
-  for (int slices = 1; slices <= 3; slices++) {
-    for (int k = 0; k < slices; k++) CHECK(boltz_train_shard(cut, 3, world.scratch));
-    boltz_train_restore(cut, 0, 0, moments);
-    boltz_arena_release(world.scratch, mark);
-  }
-  boltz_train_step(straight, world.scratch);
-  boltz_train_step(cut, world.scratch);
-  CHECK(same_weights(&world, &a, &b));
-  CHECK(report_of(straight).loss == report_of(cut).loss);
-  close_world(&world);
-}
-
-static void the_seed_decides_the_bits(void) {
-  struct world world;
-  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(1, "[6,5]"));
-  struct boltz_weights w[3];
-  for (int k = 0; k < 3; k++) {
-    w[k] = copy_weights(&world);
-    struct boltz_train *train;
-    const struct boltz_train_options options = {.seed = k < 2 ? 11 : 12,
-                                                .nstages = 1,
-                                                .stages = &plain,
-                                                .data = &world.data,
-                                                .energy_high = 10};
-    CHECK_INT(boltz_train_new(&world.flow, &world.energy, &w[k], &options, world.arena, &train),
-              BOLTZ_OK);
-    while (!boltz_train_done(train)) boltz_train_step(train, world.scratch);
-  }
-  CHECK(same_weights(&world, &w[0], &w[1]));
-  CHECK(!same_weights(&world, &w[0], &w[2]));
-  close_world(&world);
-}
-
-static void a_restored_training_goes_on_bit_for_bit(void) {
-  struct world world;
-  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(1, "[6,5]"));
-  struct boltz_stage stages[2] = {plain, plain};
-  stages[0].steps = 8, stages[0].kl = 0, stages[0].warm_up = 3;
-  stages[1].steps = 12, stages[1].batch = 50, stages[1].final_learning_rate = 0.1;
-  struct boltz_weights straight = copy_weights(&world), first = copy_weights(&world);
-  struct boltz_train *train = new_train(&world, &straight, stages, 2, 10);
-  for (int k = 0; k < 20; k++) boltz_train_step(train, world.scratch);
-  CHECK(boltz_train_done(train));
-
-  struct boltz_train *half = new_train(&world, &first, stages, 2, 10);
-  for (int k = 0; k < 11; k++) boltz_train_step(half, world.scratch);
-  float *moments = BOLTZ_NEW_ARRAY(world.arena, 2 * world.flow.nw, float);
-  memcpy(moments, boltz_train_moments(half), 2 * world.flow.nw * sizeof *moments);
-  boltz_train_shard(half, 2, world.scratch); /* killed in the middle of a step */
-  world.weights = first;
-  struct boltz_weights second = copy_weights(&world);
-  struct boltz_train *rest = new_train(&world, &second, stages, 2, 10);
-  boltz_train_restore(rest, 11, boltz_train_skipped(half), moments);
-  CHECK_INT(report_of(rest).step, 11);
-  for (int k = 0; k < 9; k++) {
-    CHECK(!boltz_train_done(rest));
-    boltz_train_step(rest, world.scratch);
-  }
-  CHECK(boltz_train_done(rest));
-  CHECK(same_weights(&world, &straight, &second));
-  CHECK(report_of(train).loss == report_of(rest).loss);
-  CHECK(memcmp(boltz_train_moments(train), boltz_train_moments(rest),
-               2 * world.flow.nw * sizeof(float)) == 0);
-
-  /* the trainer that was killed, restored itself, forgets what its broken step had summed up */
-  boltz_train_restore(half, 11, 0, moments);
-  for (int k = 0; k < 9; k++) boltz_train_step(half, world.scratch);
-  CHECK(same_weights(&world, &straight, &first));
-  close_world(&world);
-}
-
 /* u = x1² where x1 < 0; elsewhere a wall, whose value is the settings. */
 static int two(const void *settings) {
   (void)settings;
@@ -426,25 +192,6 @@ static void a_step_without_a_finite_sample_leaves_the_weights(void) {
   CHECK_INT(boltz_train_skipped(train), 37);
   CHECK(isnan(report_of(train).loss));
   CHECK(same_weights(&world, &trained, &world.weights));
-  close_world(&world);
-}
-
-static void a_step_that_runs_out_of_scratch_leaves_the_weights_and_shows(void) {
-  struct world world;
-  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(1, "[6,5]"));
-  struct boltz_arena *small = boltz_arena_open(2048);
-  struct boltz_weights trained = copy_weights(&world);
-  struct boltz_stage stage = plain;
-  stage.batch = 5000;
-  struct boltz_train *train = new_train(&world, &trained, &stage, 1, 10);
-  boltz_train_step(train, small);
-  CHECK(!isfinite(report_of(train).grad_norm));
-  CHECK_INT(boltz_train_skipped(train), 10000); /* 5000 rows of each loss */
-  CHECK(same_weights(&world, &trained, &world.weights));
-  boltz_train_step(train, world.scratch); /* and the next one is as if nothing had been */
-  CHECK(isfinite(report_of(train).grad_norm));
-  CHECK(!same_weights(&world, &trained, &world.weights));
-  boltz_arena_close(small);
   close_world(&world);
 }
 
@@ -529,14 +276,8 @@ int main(int argc, char **argv) {
   RUN(the_ml_loss_is_minus_the_mean_log_density_of_the_data);
   RUN(the_kl_loss_is_that_of_the_latents_of_its_stream);
   RUN(training_brings_the_double_well_near_its_floors);
-  RUN(the_order_of_the_pieces_does_not_change_a_bit);
-  RUN(tapes_are_given_back);
-  RUN(a_training_restored_in_the_middle_of_a_tile_begins_the_step_anew);
-  RUN(the_seed_decides_the_bits);
-  RUN(a_restored_training_goes_on_bit_for_bit);
   RUN(samples_that_are_not_finite_are_skipped_and_counted);
   RUN(a_step_without_a_finite_sample_leaves_the_weights);
-  RUN(a_step_that_runs_out_of_scratch_leaves_the_weights_and_shows);
   RUN(the_learning_rate_warms_up_and_follows_the_cosine);
   RUN(clipping_scales_the_gradient_to_its_norm);
   RUN(options_that_make_no_training_are_refused);

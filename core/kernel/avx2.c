@@ -2,12 +2,9 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 
+#include "core/kernel/lanes_avx2.h"
+
 #define TARGET __attribute__((target("avx2,fma")))
-#define LANES 8
-#define FMA(a, b, c) _mm256_fmadd_ps((a), (b), (c))
-#define MAX(a, b) _mm256_max_ps((a), (b))
-#define MIN(a, b) _mm256_min_ps((a), (b))
-#define BROADCAST(x) _mm256_set1_ps(x)
 
 /* Few rows take several panels at once, so that enough sums are under way to fill the pipeline. */
 #define WIDE(rows) ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)

@@ -2,12 +2,9 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 
+#include "core/kernel/lanes_avx512.h"
+
 #define TARGET __attribute__((target("avx512f,avx2,fma")))
-#define LANES 16
-#define FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
-#define MAX(a, b) _mm512_max_ps((a), (b))
-#define MIN(a, b) _mm512_min_ps((a), (b))
-#define BROADCAST(x) _mm512_set1_ps(x)
 #define WIDE(rows) ((void)(rows), 4)
 #define SHAPES(X) \
   X(1, 1)         \

@@ -100,8 +100,7 @@ size_t boltz_kernel_packed_size(const struct boltz_linear *map) {
 }
 
 size_t boltz_kernel_work_size(const struct boltz_linear *map, size_t rows) {
-  const size_t panels = 4 * BOLTZ_PANEL * map->out, tile = boltz_kernel_ld(map->in) * rows;
-  return panels > tile ? panels : tile;
+  return boltz_kernel_ld(map->in) * rows;
 }
 
 void boltz_kernel_pack(const struct boltz_linear *map, const float *w, float *packed) {
@@ -116,4 +115,18 @@ void boltz_kernel_pack(const struct boltz_linear *map, const float *w, float *pa
       for (size_t k = 0; k < map->in; k++) panel[(k + 1) * BOLTZ_PANEL + lane] = row[k];
     }
   }
+}
+
+size_t boltz_kernel_turned_size(const struct boltz_linear *map) {
+  return boltz_kernel_ld(map->in) * map->out;
+}
+
+void boltz_kernel_turn(const struct boltz_linear *map, const float *w, float *turned) {
+  for (size_t o = 0; o < map->out; o++)
+    for (size_t first = 0; first < map->in; first += BOLTZ_PANEL) {
+      const size_t lanes = map->in - first < BOLTZ_PANEL ? map->in - first : BOLTZ_PANEL;
+      float *to = turned + first * map->out + o * BOLTZ_PANEL;
+      memset(to, 0, BOLTZ_PANEL * sizeof *to);
+      memcpy(to, w + o * map->in + first, lanes * sizeof *to);
+    }
 }

@@ -8,7 +8,8 @@
  *
  * Rows of activations are row-major, padded to boltz_kernel_ld(width) floats; what stands in the
  * padding means nothing. Weights are [out, in] row-major with the bias [out] after them, and are
- * packed into panels of 16 outputs: 16 biases, then for every input its 16 weights. */
+ * packed into panels of 16 outputs: 16 biases, then for every input its 16 weights. For the way
+ * back they are turned into panels of 16 inputs: for every output its 16 weights. */
 #ifndef BOLTZ_KERNEL_KERNEL_H
 #define BOLTZ_KERNEL_KERNEL_H
 
@@ -45,11 +46,11 @@ struct boltz_kernel {
   /* g [n] *= activation'; at [n] is the activation's output, but for silu its input. */
   void (*slope)(enum boltz_activation activation, size_t n, const float *at, float *g);
 
-  /* gx [rows, in] = gy [rows, out] W; w as stored */
-  void (*back_input)(const struct boltz_linear *map, const float *w, size_t rows, const float *gy,
-                     float *gx, float *work);
+  /* gx [rows, in] = gy [rows, out] W */
+  void (*back_input)(const struct boltz_linear *map, const float *turned, size_t rows,
+                     const float *gy, float *gx);
 
-  /* gw += gy^T x and, after it, gb += sum of gy's rows; */
+  /* gw += gy^T x and, after it, gb += sum of gy's rows */
   void (*back_weights)(const struct boltz_linear *map, size_t rows, const float *gy, const float *x,
                        float *gw, float *work);
 };
@@ -72,11 +73,15 @@ static inline size_t boltz_kernel_ld(size_t width) {
   return (width + BOLTZ_PANEL - 1) / BOLTZ_PANEL * BOLTZ_PANEL;
 }
 
-/** Floats that `work` of the backward products needs for that many rows. */
+/** Floats that `work` of back_weights needs for that many rows. */
 size_t boltz_kernel_work_size(const struct boltz_linear *map, size_t rows);
 
 /** Floats of a packed map, and packing itself; outputs of the padding are zero. */
 size_t boltz_kernel_packed_size(const struct boltz_linear *map);
 void boltz_kernel_pack(const struct boltz_linear *map, const float *w, float *packed);
+
+/** The same for the way back; inputs of the padding have weights of zero. */
+size_t boltz_kernel_turned_size(const struct boltz_linear *map);
+void boltz_kernel_turn(const struct boltz_linear *map, const float *w, float *turned);
 
 #endif

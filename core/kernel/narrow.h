@@ -103,9 +103,12 @@ static inline uint16_t boltz_bf16_bits(float x) {
   return (uint16_t)(bits >> 16);
 }
 
+/* Where floats are whole numbers. */
+#define BOLTZ_ROUNDING 0x1.8p23f
+
 /** x rounded to an integer, to even; |x| <= 2^22. */
 static inline float boltz_round(float x) {
-  return (x + 0x1.8p23f) - 0x1.8p23f;
+  return (x + BOLTZ_ROUNDING) - BOLTZ_ROUNDING;
 }
 
 /** q of x; NaN becomes low. */

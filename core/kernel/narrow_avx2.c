@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef __m256i vec, operand;
+#include "core/kernel/lanes_avx2.h"
+
+typedef __m256i sums, operand;
 typedef uint8_t element;
 typedef int8_t weight;
 
@@ -15,15 +17,24 @@ static inline int32_t load_four(const uint8_t *x) {
   return four;
 }
 
+/* Sixteen integers in [0, 255] to bytes. Packing works in halves of a register, and leaves the
+   fours of a and b in the order a b, a b. */
+__attribute__((target("avx2"))) static inline void store_bytes(uint8_t *to, __m256i a, __m256i b) {
+  const __m256i words = _mm256_packs_epi32(a, b), bytes = _mm256_packus_epi16(words, words);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
+  const __m256i sorted = _mm256_permutevar8x32_epi32(bytes, order);
+  _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(sorted));
+}
+
 #define TARGET __attribute__((target("avx2,fma")))
 #define BF16 0
 #define GROUP 4
-#define LANES 8
 #define FROM_LOW 1
 #define SPREAD(x) _mm256_set1_epi32(load_four(x))
 #define LOAD(w) _mm256_loadu_si256((const __m256i *)(w))
 #define DOT(sum, x, w) \
   _mm256_add_epi32((sum), _mm256_madd_epi16(_mm256_maddubs_epi16((x), (w)), _mm256_set1_epi16(1)))
+#define STORE(to, q) store_bytes((to), (__m256i)(q)[0], (__m256i)(q)[1])
 #define WIDE(rows) ((rows) == 1 ? 4 : 1)
 #define SHAPES(X) \
   X(1, 1)         \

@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef __m512 vec;
+#include "core/kernel/lanes_avx512.h"
+
+typedef __m512 sums;
 typedef __m512bh operand;
 typedef uint16_t element, weight;
 
@@ -18,11 +20,11 @@ static inline int32_t load_pair(const uint16_t *x) {
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")))
 #define BF16 1
 #define GROUP 2
-#define LANES 16
 #define FROM_LOW 0
 #define SPREAD(x) ((__m512bh)_mm512_set1_epi32(load_pair(x)))
 #define LOAD(w) ((__m512bh)_mm512_loadu_si512(w))
 #define DOT(sum, x, w) _mm512_dpbf16_ps((sum), (x), (w))
+#define STORE(to, q) _mm256_storeu_si256((__m256i *)(to), _mm512_cvtepi32_epi16((__m512i)(q)[0]))
 #include "core/kernel/narrow_wide.h"
 
 #define NARROW boltz_narrow_bf16_avx512

@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef __m512i vec, operand;
+#include "core/kernel/lanes_avx512.h"
+
+typedef __m512i sums, operand;
 typedef uint8_t element;
 typedef int8_t weight;
 
@@ -18,11 +20,11 @@ static inline int32_t load_four(const uint8_t *x) {
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma")))
 #define BF16 0
 #define GROUP 4
-#define LANES 16
 #define FROM_LOW 1
 #define SPREAD(x) _mm512_set1_epi32(load_four(x))
 #define LOAD(w) _mm512_loadu_si512(w)
 #define DOT(sum, x, w) _mm512_dpbusd_epi32((sum), (x), (w))
+#define STORE(to, q) _mm_storeu_si128((__m128i *)(to), _mm512_cvtepi32_epi8((__m512i)(q)[0]))
 #include "core/kernel/narrow_wide.h"
 
 #define NARROW boltz_narrow_int8_vnni

@@ -283,35 +283,49 @@ BOLTZ_VECTORISED static void back_column(enum boltz_direction direction, double 
   }
 }
 
+/* Back through one network: gy [n, ld(moved)] is dJ/d(output), dJ/d(fixed) is added to g. false:
+   scratch is exhausted. */
+static bool back_network(const struct boltz_mlp *mlp, const float *packed,
+                         const struct boltz_mlp_tape *tape, const struct boltz_ints *fixed,
+                         const float *gy, struct boltz_batch *g, float *gw,
+                         struct boltz_arena *scratch) {
+  const size_t ld = boltz_kernel_ld(fixed->n);
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  const float *ga = boltz_mlp_backward(mlp, packed, tape, gy, gw, scratch);
+  for (size_t f = 0; ga && f < fixed->n; f++) {
+    double *column = g->col[fixed->v[f]];
+    for (size_t i = 0; i < g->n; i++) column[i] += (double)ga[i * ld + f];
+  }
+  boltz_arena_release(scratch, mark);
+  return ga != NULL;
+}
+
 static void backward(const struct boltz_layer *layer, const struct boltz_weights *w,
                      enum boltz_direction direction, void *tape_in, struct boltz_batch *x,
                      struct boltz_batch *g, const double *glog_det, float *gw,
                      struct boltz_arena *scratch) {
   const struct plan *plan = layer->plan;
   const struct affine_coupling *settings = plan->settings;
-  const float *flat = boltz_layer_flat(layer, w);
+  const float *packed = boltz_layer_packed(layer, w);
   const size_t n = x->n, ld = boltz_kernel_ld(settings->moved.n);
-  const size_t ld_fixed = boltz_kernel_ld(settings->fixed.n);
-  struct tape *tape = tape_in;
-  (void)scratch;
+  const struct tape *tape = tape_in;
   if (n == 0) return;
 
-  float *gr = boltz_mlp_gradient(&tape->scale), *gt = boltz_mlp_gradient(&tape->shift);
-  for (size_t m = 0; m < settings->moved.n; m++) {
+  float *gr = boltz_arena_scratch(scratch, n, ld * sizeof *gr);
+  float *gt = boltz_arena_scratch(scratch, n, ld * sizeof *gt);
+  for (size_t m = 0; gr && gt && m < settings->moved.n; m++) {
     double *column = x->col[settings->moved.v[m]];
     const double *in = tape->in + m * n;
     back_column(direction, settings->nets.scale_cap, n, ld, tape->s + m * n, column,
                 g->col[settings->moved.v[m]], in, glog_det, gr + m, gt + m);
     for (size_t i = 0; i < n; i++) column[i] = in[i];
   }
-  const float *ga = boltz_mlp_backward(&plan->scale, flat, &tape->scale, gw);
-  const float *gb =
-      boltz_mlp_backward(&plan->shift, flat + plan->scale.nw, &tape->shift, gw + plan->scale.nw);
-  for (size_t f = 0; f < settings->fixed.n; f++) {
-    double *column = g->col[settings->fixed.v[f]];
-    for (size_t i = 0; i < n; i++)
-      column[i] += (double)ga[i * ld_fixed + f] + (double)gb[i * ld_fixed + f];
-  }
+  const bool done =
+      gr && gt &&
+      back_network(&plan->scale, packed, &tape->scale, &settings->fixed, gr, g, gw, scratch) &&
+      back_network(&plan->shift, packed + plan->scale.npacked, &tape->shift, &settings->fixed, gt,
+                   g, gw + plan->scale.nw, scratch);
+  if (!done) gw[0] = NAN;
 }
 
 static double flops(const struct boltz_layer *layer) {

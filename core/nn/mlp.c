@@ -33,9 +33,10 @@ enum boltz_status boltz_mlp_new(size_t nin, const struct boltz_ints *hidden, siz
       .map = BOLTZ_NEW_ARRAY(arena, maps, struct boltz_linear),
       .w_offset = BOLTZ_NEW_ARRAY(arena, maps, size_t),
       .p_offset = BOLTZ_NEW_ARRAY(arena, maps, size_t),
+      .t_offset = BOLTZ_NEW_ARRAY(arena, maps, size_t),
       .ld_max = boltz_kernel_ld(nin),
   };
-  if (!mlp->map || !mlp->w_offset || !mlp->p_offset) return BOLTZ_NO_MEMORY;
+  if (!mlp->map || !mlp->w_offset || !mlp->p_offset || !mlp->t_offset) return BOLTZ_NO_MEMORY;
 
   /* Widths are at most 4096, and maps 65: the sums below stay far from overflow. */
   for (size_t k = 0; k < maps; k++) {
@@ -49,6 +50,10 @@ enum boltz_status boltz_mlp_new(size_t nin, const struct boltz_ints *hidden, siz
     mlp->nw += mlp->map[k].out * (mlp->map[k].in + 1);
     mlp->npacked += boltz_kernel_packed_size(&mlp->map[k]);
     mlp->ld_max = larger(mlp->ld_max, boltz_kernel_ld(mlp->map[k].out));
+  }
+  for (size_t k = 0; k < maps; k++) {
+    mlp->t_offset[k] = mlp->npacked;
+    mlp->npacked += boltz_kernel_turned_size(&mlp->map[k]);
   }
   return BOLTZ_OK;
 }
@@ -90,8 +95,10 @@ void boltz_mlp_init(const struct boltz_mlp *mlp, uint64_t seed, uint64_t first, 
 }
 
 void boltz_mlp_pack(const struct boltz_mlp *mlp, const float *w, float *packed) {
-  for (int k = 0; k < mlp->maps; k++)
+  for (int k = 0; k < mlp->maps; k++) {
     boltz_kernel_pack(&mlp->map[k], w + mlp->w_offset[k], packed + mlp->p_offset[k]);
+    boltz_kernel_turn(&mlp->map[k], w + mlp->w_offset[k], packed + mlp->t_offset[k]);
+  }
 }
 
 static float *new_rows(struct boltz_arena *scratch, size_t rows, size_t ld) {
@@ -115,16 +122,10 @@ static const float *forward(const struct boltz_mlp *mlp, const float *packed, si
 static bool new_tape(const struct boltz_mlp *mlp, size_t rows, struct boltz_mlp_tape *tape,
                      struct boltz_arena *scratch) {
   const size_t maps = (size_t)mlp->maps;
-  size_t work = 0;
-  for (size_t k = 0; k < maps; k++) work = larger(work, boltz_kernel_work_size(&mlp->map[k], rows));
-  *tape = (struct boltz_mlp_tape){
-      .rows = rows,
-      .x = BOLTZ_NEW_ARRAY(scratch, maps, const float *),
-      .at = BOLTZ_NEW_ARRAY(scratch, maps, const float *),
-      .g = {new_rows(scratch, rows, mlp->ld_max), new_rows(scratch, rows, mlp->ld_max)},
-      .work = boltz_arena_scratch(scratch, work, sizeof(float)),
-  };
-  return tape->x && tape->at && tape->g[0] && tape->g[1] && tape->work;
+  *tape = (struct boltz_mlp_tape){.rows = rows,
+                                  .x = BOLTZ_NEW_ARRAY(scratch, maps, const float *),
+                                  .at = BOLTZ_NEW_ARRAY(scratch, maps, const float *)};
+  return tape->x && tape->at;
 }
 
 /* Forward with everything kept. The slope of silu is taken from its input, so that map and
@@ -161,22 +162,28 @@ const float *boltz_mlp_forward(const struct boltz_mlp *mlp, const float *packed,
               : forward(mlp, packed, rows, x, scratch);
 }
 
-float *boltz_mlp_gradient(struct boltz_mlp_tape *tape) {
-  return tape->g[0];
+static float *new_work(const struct boltz_mlp *mlp, size_t rows, struct boltz_arena *scratch) {
+  size_t most = 0;
+  for (int k = 0; k < mlp->maps; k++)
+    most = larger(most, boltz_kernel_work_size(&mlp->map[k], rows));
+  return boltz_arena_scratch(scratch, most, sizeof(float));
 }
 
-const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *w,
-                                struct boltz_mlp_tape *tape, float *gw) {
-  float *gy = tape->g[0], *gx = tape->g[1];
+const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *packed,
+                                const struct boltz_mlp_tape *tape, const float *gy, float *gw,
+                                struct boltz_arena *scratch) {
+  const size_t rows = tape->rows;
+  float *buffer[2] = {new_rows(scratch, rows, mlp->ld_max), new_rows(scratch, rows, mlp->ld_max)};
+  float *work = new_work(mlp, rows, scratch);
+  if (!buffer[0] || !buffer[1] || !work) return NULL;
   for (int k = mlp->maps - 1; k >= 0; k--) {
     const struct boltz_linear *map = &mlp->map[k];
-    const size_t at = mlp->w_offset[k], ld = boltz_kernel_ld(map->out);
-    mlp->kernel->slope(map->activation, tape->rows * ld, tape->at[k], gy);
-    mlp->kernel->back_weights(map, tape->rows, gy, tape->x[k], gw + at, tape->work);
-    mlp->kernel->back_input(map, w + at, tape->rows, gy, gx, tape->work);
-    float *next = gy;
+    float *gx = buffer[k % 2];
+    mlp->kernel->back_weights(map, rows, gy, tape->x[k], gw + mlp->w_offset[k], work);
+    mlp->kernel->back_input(map, packed + mlp->t_offset[k], rows, gy, gx);
+    if (k > 0)
+      mlp->kernel->slope(map[-1].activation, rows * boltz_kernel_ld(map->in), tape->at[k - 1], gx);
     gy = gx;
-    gx = next;
   }
   return gy;
 }

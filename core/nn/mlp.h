@@ -23,7 +23,8 @@ struct boltz_mlp {
   int maps;
   struct boltz_linear *map; /* [maps] */
   size_t *w_offset;         /* [maps] where a map's weights start; its bias follows them */
-  size_t *p_offset;         /* [maps] the same in the packed weights */
+  size_t *p_offset;         /* [maps] the same in the packed weights, */
+  size_t *t_offset;         /* [maps] and where they stand turned */
   size_t nw, npacked;
   size_t ld_max;
 };
@@ -33,8 +34,6 @@ struct boltz_mlp_tape {
   size_t rows;
   const float **x;  /* [maps] the inputs of every map */
   const float **at; /* [maps - 1] what the activations' slopes are taken from */
-  float *g[2];      /* [rows, ld_max] gradients on their way back */
-  float *work;
 };
 
 /**
@@ -54,6 +53,7 @@ bool boltz_mlp_tensor(const struct boltz_mlp *mlp, const char *net, int k,
  * first map; the last map is zero, so that the network starts as the constant 0. */
 void boltz_mlp_init(const struct boltz_mlp *mlp, uint64_t seed, uint64_t first, float *w);
 
+/** For both ways. */
 void boltz_mlp_pack(const struct boltz_mlp *mlp, const float *w, float *packed);
 
 /**
@@ -64,12 +64,13 @@ const float *boltz_mlp_forward(const struct boltz_mlp *mlp, const float *packed,
                                const float *x, struct boltz_mlp_tape *tape,
                                struct boltz_arena *scratch);
 
-/** Where the caller writes dJ/d(output) [rows, ld(nout)] before boltz_mlp_backward(). */
-float *boltz_mlp_gradient(struct boltz_mlp_tape *tape);
-
-/** Add dJ/dw to gw; returns dJ/dx [rows, ld(nin)], which lives in the tape. Allocates nothing. */
-const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *w,
-                                struct boltz_mlp_tape *tape, float *gw);
+/**
+ * Add dJ/dw to gw; returns dJ/dx [rows, ld(nin)] in scratch. gy [rows, ld(nout)] is
+ * dJ/d(output). NULL: scratch is exhausted.
+ */
+const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *packed,
+                                const struct boltz_mlp_tape *tape, const float *gy, float *gw,
+                                struct boltz_arena *scratch);
 
 /** Floating point operations of a row, two a multiply-add. */
 double boltz_mlp_flops(const struct boltz_mlp *mlp);

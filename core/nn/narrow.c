@@ -7,6 +7,9 @@
 
 #include "core/kernel/narrow.h"
 
+/* Rows that pass through all maps together. */
+#define BLOCK 48
+
 /* Rows on which a kernel is compared with the one that any processor has. */
 #define TRIAL_ROWS 7
 
@@ -229,28 +232,44 @@ enum boltz_status boltz_narrow_new(const struct boltz_mlp *mlp, const float *w, 
 
 /* ---- Forward ---- */
 
-const float *boltz_narrow_forward(const struct boltz_mlp *mlp, const struct boltz_narrow *narrow,
-                                  const float *packed, size_t rows, const float *x,
-                                  struct boltz_arena *scratch) {
+/* Activations of a block of rows: they stay in the cache from map to map. */
+struct block {
+  float *a;
+  void *in, *out;
+};
+
+static void block_forward(const struct boltz_mlp *mlp, const struct boltz_narrow *narrow,
+                          const float *packed, size_t rows, const float *x,
+                          const struct block *block, float *y) {
   const struct boltz_narrow_kernel *kernel = narrow->kernel;
   const int last = mlp->maps - 1;
-  const size_t ld = mlp->ld_max;
-  if (narrow_maps(mlp) < 1) return boltz_mlp_forward(mlp, packed, rows, x, NULL, scratch);
-  float *a = boltz_arena_scratch(scratch, rows, ld * sizeof *a);
-  float *y = boltz_arena_scratch(scratch, rows, ld * sizeof *y);
-  void *in = boltz_arena_scratch(scratch, rows, ld * kernel->element);
-  void *out = boltz_arena_scratch(scratch, rows, ld * kernel->element);
-  if (!a || !y || !in || !out) return NULL;
-
-  mlp->kernel->linear(&mlp->map[0], packed + mlp->p_offset[0], rows, x, a);
-  kernel->enter(&narrow->enter, mlp->map[0].out, rows, a, in);
+  void *in = block->in, *out = block->out;
+  mlp->kernel->linear(&mlp->map[0], packed + mlp->p_offset[0], rows, x, block->a);
+  kernel->enter(&narrow->enter, mlp->map[0].out, rows, block->a, in);
   for (int k = 1; k < last - 1; k++) {
     kernel->through(&narrow->map[k], rows, in, out);
     void *next = out;
     out = in;
     in = next;
   }
-  kernel->leave(&narrow->map[last - 1], rows, in, a);
-  mlp->kernel->linear(&mlp->map[last], packed + mlp->p_offset[last], rows, a, y);
+  kernel->leave(&narrow->map[last - 1], rows, in, block->a);
+  mlp->kernel->linear(&mlp->map[last], packed + mlp->p_offset[last], rows, block->a, y);
+}
+
+const float *boltz_narrow_forward(const struct boltz_mlp *mlp, const struct boltz_narrow *narrow,
+                                  const float *packed, size_t rows, const float *x,
+                                  struct boltz_arena *scratch) {
+  const size_t ldx = boltz_kernel_ld(mlp->map[0].in);
+  const size_t ldy = boltz_kernel_ld(mlp->map[mlp->maps - 1].out);
+  const size_t row = mlp->ld_max * narrow->kernel->element;
+  if (narrow_maps(mlp) < 1) return boltz_mlp_forward(mlp, packed, rows, x, NULL, scratch);
+  const struct block block = {.a = boltz_arena_scratch(scratch, BLOCK, mlp->ld_max * sizeof(float)),
+                              .in = boltz_arena_scratch(scratch, BLOCK, row),
+                              .out = boltz_arena_scratch(scratch, BLOCK, row)};
+  float *y = boltz_arena_scratch(scratch, rows, ldy * sizeof *y);
+  if (!block.a || !block.in || !block.out || !y) return NULL;
+  for (size_t r = 0; r < rows; r += BLOCK)
+    block_forward(mlp, narrow, packed, rows - r < BLOCK ? rows - r : BLOCK, x + r * ldx, &block,
+                  y + r * ldy);
   return y;
 }

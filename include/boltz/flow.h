@@ -65,8 +65,9 @@ enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_
 /** Initial weights (near the identity) from a seed; packed too. */
 void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights);
 
-/** Bring weights->packed up to date with weights->flat. */
+/** Bring weights->packed up to date with weights->flat; of all layers, or of layer number i. */
 void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights);
+void boltz_flow_pack_layer(const struct boltz_flow *flow, int i, struct boltz_weights *weights);
 
 /** Can the flow be served in that precision? fp32: always; else it has conditioners, and each can.
  */
@@ -176,10 +177,11 @@ bool boltz_flow_backward_layer(const struct boltz_flow *flow, const struct boltz
                                struct boltz_batch *g, const double *glog_det, float *gw,
                                struct boltz_arena *scratch);
 
-/** Floating point operations, of one row one way, of the layer that record_layer() takes next, or
- * that backward_layer() does; 0 at the end. */
-double boltz_flow_record_flops(const struct boltz_flow *flow, const struct boltz_tape *tape);
-double boltz_flow_backward_flops(const struct boltz_flow *flow, const struct boltz_tape *tape);
+/** The layer that record_layer() takes next, or that backward_layer() does; NULL at the end. */
+const struct boltz_layer *boltz_flow_record_next(const struct boltz_flow *flow,
+                                                 const struct boltz_tape *tape);
+const struct boltz_layer *boltz_flow_backward_next(const struct boltz_flow *flow,
+                                                   const struct boltz_tape *tape);
 
 /** Rows of a tile whose work of `passes` one-way passes stays near `flops` operations: a multiple
  * of 8 in [8, 512], from the flow alone, so that no result depends on the machine. */

@@ -44,8 +44,8 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
  * wholly done.
  *   1. shard(s), s in [0, BOLTZ_TRAIN_SHARDS): some layers of a tile a call, true while the shard
  *      has more; until then what it is working on stays in the arena, which is its own meanwhile
- *   2. reduce(p), p in [0, pieces): adds the shards up, one slice of the weights a call
- *   3. update(p), p in [0, pieces): clipping, Adam; and once, after all of them, finish()
+ *   2. reduce(p), p in [0, pieces): adds the shards up, one piece of the weights a call
+ *   3. update(p), p in [0, pieces): clipping, Adam, packing; and once, after all of them, finish()
  */
 bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena *arena);
 size_t boltz_train_pieces(const struct boltz_train *train);

@@ -160,6 +160,7 @@ struct api_drawn {
 
 /** What a tile of a flow's passes may take: about 4 ms of one core. */
 #define API_TILE_FLOPS 2e8
+#define API_ENERGY_FLOPS 2e7 /* of a tile of api_energy_tile() rows */
 
 /** Columns for n rows in scratch; z only if asked for. */
 bool api_drawn_new(struct boltz_arena *scratch, size_t n, int dim, bool with_z,

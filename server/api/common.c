@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "server/api/api.h"
 
@@ -123,8 +122,7 @@ const struct boltz_json *api_member(const struct boltz_json *object, const char 
 bool api_seed(struct request *request, uint64_t given, uint64_t *seed) {
   *seed = given;
   if (api_member(request->json, "seed")) return true;
-  /* A read of up to 256 bytes is neither short nor interrupted. */
-  if (getrandom(seed, sizeof *seed, 0) != (ssize_t)sizeof *seed) {
+  if (!request_random(request, seed, sizeof *seed)) {
     reply_problem(request, 500, "INTERNAL", NULL, "the system gave no random numbers");
     return false;
   }

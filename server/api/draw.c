@@ -106,6 +106,6 @@ size_t api_first_outside(const struct boltz_energy *energy, const double *rows, 
 
 size_t api_energy_tile(int dim) {
   /* A pair energy costs about 3 dim^2 operations a row, gradient included. */
-  double rows = 2e7 / (3.0 * dim * dim + 100.0 * dim);
+  double rows = API_ENERGY_FLOPS / (3.0 * dim * dim + 100.0 * dim);
   return rows < 1 ? 1 : rows > 512 ? 512 : (size_t)rows;
 }

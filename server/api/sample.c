@@ -7,7 +7,8 @@
 #include "server/api/api.h"
 #include "server/gather.h"
 
-#define SMALL 32 /* rows of a request that is answered together with others */
+#define SMALL 32        /* rows of a request that is answered together with others */
+#define QUICK_FLOPS 2e5 /* of a request that the HTTP thread answers: some 20 microseconds */
 
 struct sample_options {
   int64_t n, first, version;
@@ -280,17 +281,31 @@ static bool prepare(struct sample *sample) {
   return sample->log_w != NULL;
 }
 
-/* A small request joins those that wait; the tiles of a large one are the pool's. */
+/* Is it done sooner than others are told of it? */
+static bool is_quick(const struct sample *sample) {
+  double flow = sample->version->checkpoint.flow.flops;
+  double energy = API_ENERGY_FLOPS / (double)api_energy_tile(sample->model->energy.dim);
+  return (double)sample->tiles.n * (flow + energy) <= QUICK_FLOPS;
+}
+
+/* The quickest are drawn here; a small request joins those that wait; the tiles of a large one are
+   the pool's. */
 static void begin(struct sample *sample) {
   struct tiles *tiles = &sample->tiles;
   if (tiles->n > SMALL || tiles->n > tiles->rows) {
+    request_later(tiles->request);
     api_tiles_start(tiles);
     return;
   }
+  bool quick = is_quick(sample);
+  if (!quick) request_later(tiles->request);
   if (!api_tiles_prepare(tiles)) return;
   sample->piece = (struct piece){
       .run = draw_together, .kind = sample->version, .rows = tiles->n, .most = tiles->rows};
-  gather_add(tiles->request->server->gather, &sample->piece);
+  if (quick)
+    draw_together(&sample->piece, tiles->n, &(struct worker){.scratch = tiles->request->arena});
+  else
+    gather_add(tiles->request->server->gather, &sample->piece);
 }
 
 /* Once the reply is given, `sample` is gone with the request: what must be released is held here.
@@ -332,6 +347,6 @@ static void handle_sample(struct request *request) {
 }
 
 const struct route api_sample[] = {
-    {"POST", "/v1/models/{model}/sample", ROUTE_LATER, BODY_JSON, handle_sample, NULL,
+    {"POST", "/v1/models/{model}/sample", ROUTE_EITHER, BODY_JSON, handle_sample, NULL,
      "Draw independent configurations from a version, with energies and weights."},
     {0}};
