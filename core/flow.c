@@ -48,12 +48,14 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
                                   .index = i,
                                   .dim = dim,
                                   .w_offset = flow->nw,
-                                  .p_offset = flow->npacked};
+                                  .p_offset = flow->npacked,
+                                  .t_offset = flow->nturned};
     const enum boltz_status status = layer->kind->build(layer, arena);
     if (status != BOLTZ_OK) return boltz_fail_under(status, "/layers/%d", i);
     layer->tensors = count_tensors(layer);
     flow->nw += layer->nw;
     flow->npacked += layer->npacked;
+    flow->nturned += layer->nturned;
     if (layer->kind->flops) flow->flops += layer->kind->flops(layer);
   }
   return BOLTZ_OK;
@@ -70,11 +72,21 @@ enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_
 void boltz_flow_pack_layer(const struct boltz_flow *flow, int i, struct boltz_weights *weights) {
   const struct boltz_layer *layer = &flow->layers[i];
   if (layer->kind->pack)
-    layer->kind->pack(layer, weights_of(layer, weights), weights->packed + layer->p_offset);
+    layer->kind->pack(layer, weights_of(layer, weights), weights->packed + layer->p_offset,
+                      weights->turned ? weights->turned + layer->t_offset : NULL);
 }
 
 void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights) {
   for (int i = 0; i < flow->nlayers; i++) boltz_flow_pack_layer(flow, i, weights);
+}
+
+enum boltz_status boltz_weights_turn(const struct boltz_flow *flow, struct boltz_arena *arena,
+                                     struct boltz_weights *weights) {
+  if (weights->turned) return BOLTZ_OK;
+  weights->turned = BOLTZ_NEW_ARRAY(arena, flow->nturned ? flow->nturned : 1, float);
+  if (!weights->turned) return BOLTZ_NO_MEMORY;
+  boltz_flow_pack(flow, weights);
+  return BOLTZ_OK;
 }
 
 void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights) {

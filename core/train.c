@@ -193,6 +193,7 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
   t->nw = flow->nw;
   t->total_steps = total_steps;
   t->tile = tile_of(flow);
+  BOLTZ_TRY(boltz_weights_turn(flow, arena, weights));
   BOLTZ_TRY(new_buffers(t, arena));
   memcpy(t->stages, options->stages, t->nstages * sizeof *t->stages);
   begin_step(t);

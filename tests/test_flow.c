@@ -29,6 +29,7 @@ static struct world new_world(const char *text) {
   struct world world = {.arena = boltz_arena_open(0)};
   CHECK_INT(new_flow(world.arena, text, DIM, &world.flow), BOLTZ_OK);
   CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
+  CHECK_INT(boltz_weights_turn(&world.flow, world.arena, &world.weights), BOLTZ_OK);
   boltz_flow_init(&world.flow, 9, &world.weights);
   for (size_t k = 0; k < world.flow.nw; k++) {
     double z[2];
@@ -58,6 +59,7 @@ static void a_new_flow_is_the_identity(void) {
   double log_q[50];
   CHECK_INT(new_flow(world.arena, text, DIM, &world.flow), BOLTZ_OK);
   CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
+  CHECK_INT(boltz_weights_turn(&world.flow, world.arena, &world.weights), BOLTZ_OK);
   boltz_flow_init(&world.flow, 1, &world.weights);
   struct boltz_batch x = batch(&world, 50), z = batch(&world, 50);
   boltz_flow_sample(&world.flow, &world.weights, 1, BOLTZ_STREAM_TEST, 0, &x, &z, log_q,

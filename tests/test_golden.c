@@ -37,7 +37,9 @@ static bool open_golden(struct golden *golden, const char *name) {
   snprintf(path, sizeof path, "tests/golden/golden_%s.safetensors", name);
   const void *bytes = slurp(golden->arena, path, &size);
   const bool flow =
-      boltz_checkpoint_read(bytes, size, golden->arena, &golden->checkpoint) == BOLTZ_OK;
+      boltz_checkpoint_read(bytes, size, golden->arena, &golden->checkpoint) == BOLTZ_OK &&
+      boltz_weights_turn(&golden->checkpoint.flow, golden->arena, &golden->checkpoint.weights) ==
+          BOLTZ_OK;
   CHECK_MSG(flow, "%s: %s", path, boltz_error());
   snprintf(path, sizeof path, "tests/golden/golden_%s_expected.safetensors", name);
   bytes = slurp(golden->arena, path, &size);

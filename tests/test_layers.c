@@ -66,6 +66,7 @@ static struct world new_world(const struct example *example) {
   const enum boltz_status status = new_flow(world.arena, text, DIM, &world.flow);
   CHECK_MSG(status == BOLTZ_OK, "%s: %s", text, boltz_error());
   CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
+  CHECK_INT(boltz_weights_turn(&world.flow, world.arena, &world.weights), BOLTZ_OK);
   for (size_t k = 0; k < world.flow.nw; k++)
     world.weights.flat[k] = (float)(uniform(1000 + k) - 0.5);
   boltz_flow_pack(&world.flow, &world.weights);
@@ -334,6 +335,7 @@ static double at_point(const char *layer, int dim, const float *w, enum boltz_di
   snprintf(text, sizeof text, "{\"layers\":[%s]}", layer);
   CHECK_INT(new_flow(arena, text, dim, &flow), BOLTZ_OK);
   CHECK_INT(boltz_weights_new(&flow, arena, &weights), BOLTZ_OK);
+  CHECK_INT(boltz_weights_turn(&flow, arena, &weights), BOLTZ_OK);
   if (w) memcpy(weights.flat, w, flow.nw * sizeof *w);
   boltz_flow_pack(&flow, &weights);
   CHECK_INT(boltz_batch_new(arena, 1, dim, &x), BOLTZ_OK);
@@ -417,6 +419,7 @@ static void fitting_makes_latents_of_mean_0_and_variance_1(void) {
                2, &flow),
       BOLTZ_OK);
   CHECK_INT(boltz_weights_new(&flow, arena, &weights), BOLTZ_OK);
+  CHECK_INT(boltz_weights_turn(&flow, arena, &weights), BOLTZ_OK);
   boltz_flow_init(&flow, 4, &weights);
   CHECK_INT(boltz_batch_new(arena, 500, 2, &x), BOLTZ_OK);
   for (size_t i = 0; i < x.n; i++) {

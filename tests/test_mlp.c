@@ -16,7 +16,7 @@ static double uniform(uint64_t index) {
 struct world {
   struct boltz_arena *arena;
   struct boltz_mlp mlp;
-  float *w, *packed, *x; /* x [ROWS, 16] */
+  float *w, *packed, *turned, *x; /* x [ROWS, 16] */
 };
 
 static struct world new_world(enum boltz_activation activation) {
@@ -26,10 +26,11 @@ static struct world new_world(enum boltz_activation activation) {
   CHECK_INT(boltz_mlp_new(NIN, &hidden, NOUT, activation, world.arena, &world.mlp), BOLTZ_OK);
   world.w = BOLTZ_NEW_ARRAY(world.arena, world.mlp.nw, float);
   world.packed = BOLTZ_NEW_ARRAY(world.arena, world.mlp.npacked, float);
+  world.turned = BOLTZ_NEW_ARRAY(world.arena, world.mlp.nturned, float);
   world.x = BOLTZ_NEW_ARRAY(world.arena, ROWS * BOLTZ_PANEL, float);
   for (size_t i = 0; i < world.mlp.nw; i++) world.w[i] = (float)(0.6 * uniform(i));
   for (size_t i = 0; i < ROWS * BOLTZ_PANEL; i++) world.x[i] = (float)(2 * uniform(1000000 + i));
-  boltz_mlp_pack(&world.mlp, world.w, world.packed);
+  boltz_mlp_pack(&world.mlp, world.w, world.packed, world.turned);
   return world;
 }
 
@@ -113,7 +114,7 @@ static void gradients_match(enum boltz_activation a) {
   for (size_t r = 0; r < ROWS; r++)
     for (size_t o = 0; o < NOUT; o++)
       gy[r * BOLTZ_PANEL + o] = (float)factor(r, o) + y[r * BOLTZ_PANEL + o];
-  const float *gx = boltz_mlp_backward(&world.mlp, world.packed, &tape, gy, gw, world.arena);
+  const float *gx = boltz_mlp_backward(&world.mlp, world.turned, &tape, gy, gw, world.arena);
 
   /* float sums of 11 rows with terms of order 1; the difference itself is good to 1e-8 */
   for (size_t i = 0; i < world.mlp.nw; i++) CHECK_NEAR(gw[i], slope(&world.mlp, w, x, &w[i]), 3e-5);

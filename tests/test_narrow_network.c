@@ -26,7 +26,7 @@ static struct net new_net(enum boltz_activation a, size_t hidden, const int64_t 
   net.x = BOLTZ_NEW_ARRAY(net.arena, NET_ROWS * BOLTZ_PANEL, float);
   boltz_mlp_init(&net.mlp, 17, 0, net.w);
   fill(8, net.mlp.nw - last, net.w + last);
-  boltz_mlp_pack(&net.mlp, net.w, net.packed);
+  boltz_mlp_pack(&net.mlp, net.w, net.packed, NULL);
   fill(9, NET_ROWS * BOLTZ_PANEL, net.x);
   for (size_t i = 0; i < NET_ROWS * BOLTZ_PANEL; i++) net.x[i] *= 2;
   return net;

@@ -68,8 +68,10 @@ static void the_packed_weights_follow_the_trained_ones(void) {
     CHECK((boltz_train_pieces(train) == 1) == (k == 1));
     for (int step = 0; step < 2; step++) {
       boltz_train_step(train, world.scratch);
-      const struct boltz_weights anew = copy_weights(&world);
+      struct boltz_weights anew = copy_weights(&world);
+      CHECK_INT(boltz_weights_turn(&world.flow, world.arena, &anew), BOLTZ_OK);
       CHECK(memcmp(anew.packed, world.weights.packed, world.flow.npacked * sizeof(float)) == 0);
+      CHECK(memcmp(anew.turned, world.weights.turned, world.flow.nturned * sizeof(float)) == 0);
     }
     close_world(&world);
   }

@@ -70,6 +70,7 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
   layer->plan = plan;
   layer->nw = plan->scale.nw + plan->shift.nw;
   layer->npacked = plan->scale.npacked + plan->shift.npacked;
+  layer->nturned = plan->scale.nturned + plan->shift.nturned;
   return BOLTZ_OK;
 }
 
@@ -93,10 +94,11 @@ static void init(const struct boltz_layer *layer, uint64_t seed, int index, floa
   boltz_mlp_init(&plan->shift, seed, first + plan->scale.nw, w + plan->scale.nw);
 }
 
-static void pack(const struct boltz_layer *layer, const float *w, float *packed) {
+static void pack(const struct boltz_layer *layer, const float *w, float *packed, float *turned) {
   const struct plan *plan = layer->plan;
-  boltz_mlp_pack(&plan->scale, w, packed);
-  boltz_mlp_pack(&plan->shift, w + plan->scale.nw, packed + plan->scale.npacked);
+  boltz_mlp_pack(&plan->scale, w, packed, turned);
+  boltz_mlp_pack(&plan->shift, w + plan->scale.nw, packed + plan->scale.npacked,
+                 turned ? turned + plan->scale.nturned : NULL);
 }
 
 /* ---- Serving ---- */
@@ -285,13 +287,13 @@ BOLTZ_VECTORISED static void back_column(enum boltz_direction direction, double 
 
 /* Back through one network: gy [n, ld(moved)] is dJ/d(output), dJ/d(fixed) is added to g. false:
    scratch is exhausted. */
-static bool back_network(const struct boltz_mlp *mlp, const float *packed,
+static bool back_network(const struct boltz_mlp *mlp, const float *turned,
                          const struct boltz_mlp_tape *tape, const struct boltz_ints *fixed,
                          const float *gy, struct boltz_batch *g, float *gw,
                          struct boltz_arena *scratch) {
   const size_t ld = boltz_kernel_ld(fixed->n);
   const struct boltz_mark mark = boltz_arena_mark(scratch);
-  const float *ga = boltz_mlp_backward(mlp, packed, tape, gy, gw, scratch);
+  const float *ga = boltz_mlp_backward(mlp, turned, tape, gy, gw, scratch);
   for (size_t f = 0; ga && f < fixed->n; f++) {
     double *column = g->col[fixed->v[f]];
     for (size_t i = 0; i < g->n; i++) column[i] += (double)ga[i * ld + f];
@@ -306,7 +308,7 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
                      struct boltz_arena *scratch) {
   const struct plan *plan = layer->plan;
   const struct affine_coupling *settings = plan->settings;
-  const float *packed = boltz_layer_packed(layer, w);
+  const float *turned = w->turned + layer->t_offset;
   const size_t n = x->n, ld = boltz_kernel_ld(settings->moved.n);
   const struct tape *tape = tape_in;
   if (n == 0) return;
@@ -322,8 +324,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   }
   const bool done =
       gr && gt &&
-      back_network(&plan->scale, packed, &tape->scale, &settings->fixed, gr, g, gw, scratch) &&
-      back_network(&plan->shift, packed + plan->scale.npacked, &tape->shift, &settings->fixed, gt,
+      back_network(&plan->scale, turned, &tape->scale, &settings->fixed, gr, g, gw, scratch) &&
+      back_network(&plan->shift, turned + plan->scale.nturned, &tape->shift, &settings->fixed, gt,
                    g, gw + plan->scale.nw, scratch);
   if (!done) gw[0] = NAN;
 }

@@ -48,12 +48,10 @@ enum boltz_status boltz_mlp_new(size_t nin, const struct boltz_ints *hidden, siz
     mlp->w_offset[k] = mlp->nw;
     mlp->p_offset[k] = mlp->npacked;
     mlp->nw += mlp->map[k].out * (mlp->map[k].in + 1);
+    mlp->t_offset[k] = mlp->nturned;
     mlp->npacked += boltz_kernel_packed_size(&mlp->map[k]);
+    mlp->nturned += boltz_kernel_turned_size(&mlp->map[k]);
     mlp->ld_max = larger(mlp->ld_max, boltz_kernel_ld(mlp->map[k].out));
-  }
-  for (size_t k = 0; k < maps; k++) {
-    mlp->t_offset[k] = mlp->npacked;
-    mlp->npacked += boltz_kernel_turned_size(&mlp->map[k]);
   }
   return BOLTZ_OK;
 }
@@ -94,10 +92,10 @@ void boltz_mlp_init(const struct boltz_mlp *mlp, uint64_t seed, uint64_t first, 
   }
 }
 
-void boltz_mlp_pack(const struct boltz_mlp *mlp, const float *w, float *packed) {
+void boltz_mlp_pack(const struct boltz_mlp *mlp, const float *w, float *packed, float *turned) {
   for (int k = 0; k < mlp->maps; k++) {
     boltz_kernel_pack(&mlp->map[k], w + mlp->w_offset[k], packed + mlp->p_offset[k]);
-    boltz_kernel_turn(&mlp->map[k], w + mlp->w_offset[k], packed + mlp->t_offset[k]);
+    if (turned) boltz_kernel_turn(&mlp->map[k], w + mlp->w_offset[k], turned + mlp->t_offset[k]);
   }
 }
 
@@ -169,7 +167,7 @@ static float *new_work(const struct boltz_mlp *mlp, size_t rows, struct boltz_ar
   return boltz_arena_scratch(scratch, most, sizeof(float));
 }
 
-const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *packed,
+const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *turned,
                                 const struct boltz_mlp_tape *tape, const float *gy, float *gw,
                                 struct boltz_arena *scratch) {
   const size_t rows = tape->rows;
@@ -180,7 +178,7 @@ const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *packed
     const struct boltz_linear *map = &mlp->map[k];
     float *gx = buffer[k % 2];
     mlp->kernel->back_weights(map, rows, gy, tape->x[k], gw + mlp->w_offset[k], work);
-    mlp->kernel->back_input(map, packed + mlp->t_offset[k], rows, gy, gx);
+    mlp->kernel->back_input(map, turned + mlp->t_offset[k], rows, gy, gx);
     if (k > 0)
       mlp->kernel->slope(map[-1].activation, rows * boltz_kernel_ld(map->in), tape->at[k - 1], gx);
     gy = gx;

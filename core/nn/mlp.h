@@ -24,8 +24,8 @@ struct boltz_mlp {
   struct boltz_linear *map; /* [maps] */
   size_t *w_offset;         /* [maps] where a map's weights start; its bias follows them */
   size_t *p_offset;         /* [maps] the same in the packed weights, */
-  size_t *t_offset;         /* [maps] and where they stand turned */
-  size_t nw, npacked;
+  size_t *t_offset;         /* [maps] and in the turned ones */
+  size_t nw, npacked, nturned;
   size_t ld_max;
 };
 
@@ -54,7 +54,8 @@ bool boltz_mlp_tensor(const struct boltz_mlp *mlp, const char *net, int k,
 void boltz_mlp_init(const struct boltz_mlp *mlp, uint64_t seed, uint64_t first, float *w);
 
 /** For both ways. */
-void boltz_mlp_pack(const struct boltz_mlp *mlp, const float *w, float *packed);
+/** Weights as the way forward reads them and, unless turned is NULL, as the way back does. */
+void boltz_mlp_pack(const struct boltz_mlp *mlp, const float *w, float *packed, float *turned);
 
 /**
  * The outputs [rows, ld(nout)] of inputs x [rows, ld(nin)], in scratch; with a tape, x must live as
@@ -68,7 +69,7 @@ const float *boltz_mlp_forward(const struct boltz_mlp *mlp, const float *packed,
  * Add dJ/dw to gw; returns dJ/dx [rows, ld(nin)] in scratch. gy [rows, ld(nout)] is
  * dJ/d(output). NULL: scratch is exhausted.
  */
-const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *packed,
+const float *boltz_mlp_backward(const struct boltz_mlp *mlp, const float *turned,
                                 const struct boltz_mlp_tape *tape, const float *gy, float *gw,
                                 struct boltz_arena *scratch);
 

@@ -47,7 +47,7 @@ struct boltz_flow {
   int dim;
   int nlayers;
   struct boltz_layer *layers; /* [nlayers], in the direction z to x */
-  size_t nw, npacked;
+  size_t nw, npacked, nturned;
   double flops; /* of one row, one way */
 };
 
@@ -62,10 +62,16 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
 enum boltz_status boltz_weights_new(const struct boltz_flow *flow, struct boltz_arena *arena,
                                     struct boltz_weights *weights);
 
+/** Make room for what the way back reads, and fill it; weights that have it keep it. Errors:
+ * NO_MEMORY. */
+enum boltz_status boltz_weights_turn(const struct boltz_flow *flow, struct boltz_arena *arena,
+                                     struct boltz_weights *weights);
+
 /** Initial weights (near the identity) from a seed; packed too. */
 void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights);
 
-/** Bring weights->packed up to date with weights->flat; of all layers, or of layer number i. */
+/** Bring weights->packed and turned up to date with weights->flat; of all layers, or of layer
+ * number i. */
 void boltz_flow_pack(const struct boltz_flow *flow, struct boltz_weights *weights);
 void boltz_flow_pack_layer(const struct boltz_flow *flow, int i, struct boltz_weights *weights);
 

@@ -25,6 +25,7 @@ struct boltz_tensor {
 struct boltz_weights {
   float *flat;   /* [nw]      what is trained and stored; tensors are row-major pieces of it */
   float *packed; /* [npacked] the same, laid out for the kernels by boltz_flow_pack() */
+  float *turned; /* [nturned] the same for the way back; NULL: these weights are not trained */
   enum boltz_precision precision; /* what answers */
   void **served; /* [nlayers] what boltz_flow_serve() made of them; NULL: precision is fp32 */
 };
@@ -44,7 +45,7 @@ struct boltz_layer_kind {
   enum boltz_status (*expand)(const void *settings, int dim, struct boltz_flow_spec *spec,
                               struct boltz_arena *arena);
 
-  /* Check the settings against layer->dim; set plan, nw and npacked. */
+  /* Check the settings against layer->dim; set plan, nw, npacked and nturned. */
   enum boltz_status (*build)(struct boltz_layer *layer, struct boltz_arena *arena);
 
   /* Which domains coordinates are left in, direction z to x: changes domain[dim] in place; NULL: it
@@ -60,8 +61,8 @@ struct boltz_layer_kind {
   /* Initial weights from data, going x to z (actnorm). NULL: none. */
   void (*fit)(const struct boltz_layer *layer, const struct boltz_batch *x, float *w);
 
-  /* Weights into the kernels' layout. NULL: nothing is packed. */
-  void (*pack)(const struct boltz_layer *layer, const float *w, float *packed);
+  /* Weights into the kernels' layouts; turned may be NULL. NULL: nothing is packed. */
+  void (*pack)(const struct boltz_layer *layer, const float *w, float *packed, float *turned);
 
   /* Can the layer's conditioners be served in a precision other than fp32? NULL: it has none. */
   bool (*has)(const struct boltz_layer *layer, enum boltz_precision precision);
@@ -101,6 +102,7 @@ struct boltz_layer {
   void *plan;               /* what build() worked out */
   size_t w_offset, nw;      /* its share of weights.flat */
   size_t p_offset, npacked; /* its share of weights.packed */
+  size_t t_offset, nturned; /* its share of weights.turned */
   int tensors;              /* how many it has */
 };
 
