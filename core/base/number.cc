@@ -1,13 +1,20 @@
 /* number.cc - numbers as text and back: the shortest digits that read back. Dragonbox finds the
    digits of what is usual, the C++ library prints the rest and reads. */
+#include <cassert>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
-#include <dragonbox/dragonbox.h>
+#include <limits>
 #include <system_error>
+#include <type_traits>
 
 extern "C" {
 #include "boltz/text.h"
+}
+
+/* Templates of its own, so that the library exports none of them; what it includes is above. */
+namespace {
+#include <dragonbox/dragonbox.h>
 }
 
 static const uint64_t powers[] = {1,
