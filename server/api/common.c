@@ -50,6 +50,7 @@ static void wait_for_version(struct request *request, int64_t number) {
   *reload = (struct reload){.request = request, .model = api_model(request), .number = number};
   if (!reload->model) return;
   struct model *model = reload->model;
+  request_later(request);
   if (!api_post(request, load_version, reload)) model_release(model);
 }
 

@@ -127,9 +127,37 @@ static void a_small_array_has_the_numbers_of_the_text(void) {
   daemon_end(&daemon);
 }
 
+/* After a start only what serves is in memory: the first request for another version waits for its
+   file. A second one, of the same rows, does not. */
+static void a_version_that_is_not_in_memory_answers_all_the_same(void) {
+  static const char versions[] = "/v1/models/example-double-well/versions";
+  struct daemon daemon;
+  daemon_begin(&daemon);
+  struct answer made =
+      call(&daemon, "POST", versions, "{\"from_version\":1,\"precision\":\"table\"}");
+  CHECK_INT(made.status, 201);
+  CHECK_INT(answer_number(&made, "version"), 2);
+  CHECK_INT(daemon_stop(&daemon), 0);
+  CHECK(daemon_start(&daemon, 2, NULL));
+  for (int n = 1; n <= 100; n += 99) {
+    char body[64];
+    snprintf(body, sizeof body, "{\"n\":%d,\"seed\":3,\"version\":2}", n);
+    struct answer first = call(&daemon, "POST", paths[0], body);
+    struct answer again = call(&daemon, "POST", paths[0], body);
+    CHECK_INT(first.status, 200);
+    CHECK_TEXT(answer_text(&first, "precision"), "table");
+    CHECK(first.size == again.size && memcmp(first.body, again.body, first.size) == 0);
+    answer_free(&first);
+    answer_free(&again);
+  }
+  answer_free(&made);
+  daemon_end(&daemon);
+}
+
 int main(int argc, char **argv) {
   RUN(a_reply_does_not_depend_on_who_asks_at_the_same_time);
   RUN(a_small_request_is_the_same_rows_of_a_large_one);
   RUN(a_small_array_has_the_numbers_of_the_text);
+  RUN(a_version_that_is_not_in_memory_answers_all_the_same);
   return check_report();
 }
