@@ -8,6 +8,7 @@
 #include <ftw.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,13 +162,23 @@ static void set_method(CURL *curl, const char *method, const void *body, size_t 
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 }
 
-/* One easy handle a thread keeps its connection alive between calls. */
+/* One easy handle a thread keeps its connection alive between calls, and goes with the thread. */
+static pthread_key_t handles;
+static pthread_once_t handles_once = PTHREAD_ONCE_INIT;
+
+static void make_handles(void) {
+  pthread_key_create(&handles, curl_easy_cleanup);
+}
+
 static CURL *handle(void) {
-  static _Thread_local CURL *curl;
-  if (!curl)
-    curl = curl_easy_init();
-  else
+  pthread_once(&handles_once, make_handles);
+  CURL *curl = pthread_getspecific(handles);
+  if (curl) {
     curl_easy_reset(curl);
+    return curl;
+  }
+  curl = curl_easy_init();
+  pthread_setspecific(handles, curl);
   return curl;
 }
 
