@@ -36,6 +36,7 @@ void boltz_rng_uniform(uint64_t seed, enum boltz_stream stream, uint64_t index, 
   u[1] = open_uniform(bits[2], bits[3]);
 }
 
+BOLTZ_VECTORISED
 void boltz_rng_normal(uint64_t seed, enum boltz_stream stream, uint64_t index, uint32_t block,
                       double z[2]) {
   double u[2];

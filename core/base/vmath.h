@@ -11,12 +11,13 @@
 #include <string.h>
 
 /* A function of loops that is compiled once more for AVX2 and FMA, and chosen when the program is
-   loaded. Sanitizers are not ready that early. */
-#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define BOLTZ_VECTORISED __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
+   loaded. Sanitizers are not ready that early: their builds are for processors that have both. */
+#if !defined(__x86_64__) || defined(__clang__)
 #define BOLTZ_VECTORISED
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BOLTZ_VECTORISED __attribute__((target("arch=x86-64-v3")))
+#else
+#define BOLTZ_VECTORISED __attribute__((target_clones("arch=x86-64-v3", "default")))
 #endif
 
 #define BOLTZ_INLINE static inline __attribute__((always_inline))
