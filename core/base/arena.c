@@ -44,8 +44,8 @@ void boltz_arena_close(struct boltz_arena *arena) {
   free(arena);
 }
 
-/* Memory for a chunk. Weights of megabytes are read from end to end for every tile: on huge pages the
-   processor need not look up an address every 4 KiB. */
+/* Memory for a chunk. Weights of megabytes are read from end to end for every tile: on huge pages
+   the processor need not look up an address every 4 KiB. */
 static struct chunk *allocate(size_t size) {
   if (size < 2 * HUGE_PAGE) return aligned_alloc(ALIGNMENT, size);
   struct chunk *chunk = aligned_alloc(HUGE_PAGE, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
