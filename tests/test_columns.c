@@ -52,7 +52,11 @@ static void normals_of_a_batch_are_those_of_one_index_at_a_time(void) {
 
 /* By the definition in columns.h, with the C library's rounding. */
 static void look_up(const struct boltz_cells *cells, double x, double *s, double *t) {
-  double at = fma(x, cells->per_unit, cells->offset);
+  const double a = fma(x, cells->per_unit, cells->offset);
+  const double first = BOLTZ_TABLE_OUTER - 0.5, last = BOLTZ_TABLE_CELLS - first - 1;
+  double at = !(a > first) ? first + (a - first) / BOLTZ_TABLE_WIDER
+              : a > last   ? last + (a - last) / BOLTZ_TABLE_WIDER
+                           : a;
   if (!(at > 0)) at = 0;
   if (at > BOLTZ_TABLE_CELLS - 1) at = BOLTZ_TABLE_CELLS - 1;
   const double k = nearbyint(at);
@@ -69,14 +73,16 @@ static void a_lookup_follows_its_definition(void) {
     boltz_rng_uniform(3, BOLTZ_STREAM_TEST, k, 0, u);
     cell[k] = u[0] - 0.5;
   }
-  const double far[] = {NAN, INFINITY, -INFINITY, 1e300, -1e300, -3, 3, 0, -0.0, 1e-320, 2.999};
+  const double far[] = {NAN,  INFINITY, -INFINITY, 1e300, -1e300, -3,    3,   0,
+                        -0.0, 1e-320,   2.999,     -26.9, 25,     -3.01, 27.1};
   double x[N], s[N], t[N];
   for (size_t i = 0; i < N; i++) {
     double u[2];
     boltz_rng_uniform(3, BOLTZ_STREAM_TEST, i, 1, u);
     x[i] = i < sizeof far / sizeof *far ? far[i] : 8 * u[0] - 4;
   }
-  const struct boltz_cells cells = {.per_unit = BOLTZ_TABLE_CELLS / 6.0,
+  /* narrow cells up to 3, wide ones up to 27 */
+  const struct boltz_cells cells = {.per_unit = 512 / 6.0,
                                     .offset = BOLTZ_TABLE_CELLS / 2.0 - 0.5,
                                     .cell = cell + 4,
                                     .stride = STRIDE};

@@ -153,6 +153,22 @@ static void a_network_in_int8_is_as_near_to_fp32_as_its_steps_allow(void) {
   }
 }
 
+/* One of the inputs far out, or none, or no number: all in the midst of other rows. */
+static void int8_leaves_rows_that_it_was_not_calibrated_by_to_fp32(void) {
+  struct net net = new_net(BOLTZ_RELU, 4, widths);
+  const struct boltz_narrow *narrow = new_narrow(&net, BOLTZ_INT8);
+  for (size_t r = 0; r < NET_ROWS; r++)
+    if (r % 5 < 4) net.x[r * BOLTZ_PANEL + r % 3] = r % 5 == 0 ? 9 : r % 5 == 1 ? NAN : -INFINITY;
+  const float *y = forward(&net, narrow, 0, NET_ROWS);
+  const float *fp32 = boltz_mlp_forward(&net.mlp, net.packed, NET_ROWS, net.x, NULL, net.arena);
+  for (size_t r = 0; r < NET_ROWS; r++) {
+    const size_t at = r * BOLTZ_PANEL;
+    const bool both = same(y[at], fp32[at]) && same(y[at + 1], fp32[at + 1]);
+    CHECK_MSG(both == (r % 5 < 4), "row %zu", r);
+  }
+  boltz_arena_close(net.arena);
+}
+
 static void a_network_of_one_hidden_layer_stays_fp32(void) {
   struct net net = new_net(BOLTZ_TANH, 1, widths);
   const float *exact = boltz_mlp_forward(&net.mlp, net.packed, NET_ROWS, net.x, NULL, net.arena);
@@ -195,6 +211,7 @@ int main(int argc, char **argv) {
   RUN(a_network_gives_the_same_bits_on_every_kernel_and_in_every_cut);
   RUN(a_network_in_bf16_is_its_definition);
   RUN(a_network_in_int8_is_as_near_to_fp32_as_its_steps_allow);
+  RUN(int8_leaves_rows_that_it_was_not_calibrated_by_to_fp32);
   RUN(a_network_of_one_hidden_layer_stays_fp32);
   RUN(a_precision_that_is_not_narrow_is_refused);
   RUN(exhausted_memory_is_reported);

@@ -56,24 +56,28 @@ TARGET static void lookup(const struct boltz_cells *cells, size_t n, const doubl
                           double *t) {
   const __m256d per_unit = _mm256_set1_pd(cells->per_unit), zero = _mm256_setzero_pd();
   const __m256d offset = _mm256_set1_pd(cells->offset);
+  const __m256d low = _mm256_set1_pd(BOLTZ_TABLE_LOW), high = _mm256_set1_pd(BOLTZ_TABLE_HIGH);
+  const __m256d narrower = _mm256_set1_pd(1.0 / BOLTZ_TABLE_WIDER);
   const __m256d last = _mm256_set1_pd(BOLTZ_TABLE_CELLS - 1);
   const __m256d rounder = _mm256_set1_pd(BOLTZ_ROUNDER);
   const double *cell = cells->cell;
   const size_t whole = n / 4 * 4, stride = cells->stride;
   for (size_t i = 0; i < whole; i += 4) {
     /* the second operand of max is taken when the first is NaN */
-    __m256d at = _mm256_fmadd_pd(_mm256_loadu_pd(x + i), per_unit, offset);
+    const __m256d a = _mm256_fmadd_pd(_mm256_loadu_pd(x + i), per_unit, offset);
+    const __m256d b = _mm256_min_pd(_mm256_max_pd(a, low), high);
+    __m256d at = _mm256_fmadd_pd(_mm256_sub_pd(a, b), narrower, b);
     at = _mm256_min_pd(_mm256_max_pd(at, zero), last);
     const __m256d rounded = _mm256_add_pd(at, rounder);
     const __m256d part = _mm256_sub_pd(at, _mm256_sub_pd(rounded, rounder));
     const __m256i bits = _mm256_castpd_si256(rounded); /* k in the low half of each */
     const __m128i left = _mm256_castsi256_si128(bits), right = _mm256_extracti128_si256(bits, 1);
-    const double *a = cell + (uint32_t)_mm_cvtsi128_si32(left) * stride;
-    const double *b = cell + (uint32_t)_mm_extract_epi32(left, 2) * stride;
-    const double *c = cell + (uint32_t)_mm_cvtsi128_si32(right) * stride;
-    const double *d = cell + (uint32_t)_mm_extract_epi32(right, 2) * stride;
-    const __m256d sa = pair(a, c), sb = pair(b, d), ta = pair(a + 2, c + 2),
-                  tb = pair(b + 2, d + 2);
+    const double *c0 = cell + (uint32_t)_mm_cvtsi128_si32(left) * stride;
+    const double *c1 = cell + (uint32_t)_mm_extract_epi32(left, 2) * stride;
+    const double *c2 = cell + (uint32_t)_mm_cvtsi128_si32(right) * stride;
+    const double *c3 = cell + (uint32_t)_mm_extract_epi32(right, 2) * stride;
+    const __m256d sa = pair(c0, c2), sb = pair(c1, c3), ta = pair(c0 + 2, c2 + 2),
+                  tb = pair(c1 + 2, c3 + 2);
     _mm256_storeu_pd(s + i,
                      _mm256_fmadd_pd(part, _mm256_unpackhi_pd(sa, sb), _mm256_unpacklo_pd(sa, sb)));
     _mm256_storeu_pd(t + i,

@@ -32,8 +32,14 @@ static const struct {
 #define MARGIN 1.25f
 #define SMALLEST_PART 0.0625f
 
+/* A network answers in float what lies farther outside the box of its samples' inputs than this
+   part of the box: there its ranges would cut off the activations of one sample in thousands, and a
+   few of those would weigh as much as all others. */
+#define FAR 0.0625f
+
 struct boltz_narrow {
   const struct boltz_narrow_kernel *kernel;
+  float *low, *high; /* [nin] of the inputs that are answered in integers; NULL: all are */
   struct boltz_int8_range enter;
   struct boltz_narrow_map *map; /* [maps], of which 1 ... maps - 2 are narrow */
 };
@@ -140,6 +146,26 @@ static struct boltz_narrow *new_network(const struct boltz_mlp *mlp,
   return narrow->map ? narrow : NULL;
 }
 
+/* Where integers answer. */
+static bool find_box(const struct source *from, struct boltz_arena *arena,
+                     struct boltz_narrow *narrow) {
+  const size_t nin = from->mlp->map[0].in, ld = boltz_kernel_ld(nin);
+  narrow->low = BOLTZ_NEW_ARRAY(arena, nin, float);
+  narrow->high = BOLTZ_NEW_ARRAY(arena, nin, float);
+  if (!narrow->low || !narrow->high) return false;
+  for (size_t k = 0; k < nin; k++) {
+    float low = INFINITY, high = -INFINITY;
+    for (size_t r = 0; r < from->rows; r++) {
+      const float x = from->x[r * ld + k];
+      low = x < low ? x : low;
+      high = x > high ? x : high;
+    }
+    narrow->low[k] = low - FAR * (high - low);
+    narrow->high[k] = high + FAR * (high - low);
+  }
+  return true;
+}
+
 /* Round the weights of map k; room->a holds its inputs, and for int8 then those of the next. */
 static bool round_map(const struct source *from, int k, enum boltz_precision precision,
                       struct boltz_arena *arena, struct room *room,
@@ -182,6 +208,10 @@ static bool fill(const struct source *from, struct boltz_arena *arena, struct bo
   struct room room;
   if (narrow_maps(mlp) < 1) return true;
   if (!make_room(from, scratch, &room)) return false;
+  if (narrow->kernel->precision == BOLTZ_INT8) {
+    if (!find_box(from, arena, narrow)) return false;
+    if (trial) trial->low = narrow->low, trial->high = narrow->high;
+  }
   mlp->kernel->linear(&mlp->map[0], from->packed + mlp->p_offset[0], from->rows, from->x, room.a);
   for (int k = 1; k <= narrow_maps(mlp); k++) {
     struct boltz_int8_range range;
@@ -256,6 +286,35 @@ static void block_forward(const struct boltz_mlp *mlp, const struct boltz_narrow
   mlp->kernel->linear(&mlp->map[last], packed + mlp->p_offset[last], rows, block->a, y);
 }
 
+/* Which of the rows lie outside the box; how many. A NaN does. */
+static size_t find_far(const struct boltz_narrow *narrow, size_t nin, size_t rows, const float *x,
+                       size_t *far) {
+  const size_t ld = boltz_kernel_ld(nin);
+  size_t n = 0;
+  for (size_t r = 0; r < rows && narrow->low; r++) {
+    bool inside = true;
+    for (size_t k = 0; k < nin; k++)
+      inside &= x[r * ld + k] >= narrow->low[k] && x[r * ld + k] <= narrow->high[k];
+    far[n] = r;
+    n += !inside;
+  }
+  return n;
+}
+
+/* Answer those rows in float. false: scratch is exhausted. */
+static bool answer_far(const struct boltz_mlp *mlp, const float *packed, size_t n,
+                       const size_t *far, const float *x, float *y, struct boltz_arena *scratch) {
+  const size_t ldx = boltz_kernel_ld(mlp->map[0].in);
+  const size_t ldy = boltz_kernel_ld(mlp->map[mlp->maps - 1].out);
+  float *some = boltz_arena_scratch(scratch, n, ldx * sizeof *some);
+  for (size_t i = 0; some && i < n; i++)
+    memcpy(some + i * ldx, x + far[i] * ldx, ldx * sizeof *some);
+  const float *answer = some ? boltz_mlp_forward(mlp, packed, n, some, NULL, scratch) : NULL;
+  for (size_t i = 0; answer && i < n; i++)
+    memcpy(y + far[i] * ldy, answer + i * ldy, ldy * sizeof *y);
+  return answer != NULL;
+}
+
 const float *boltz_narrow_forward(const struct boltz_mlp *mlp, const struct boltz_narrow *narrow,
                                   const float *packed, size_t rows, const float *x,
                                   struct boltz_arena *scratch) {
@@ -268,8 +327,16 @@ const float *boltz_narrow_forward(const struct boltz_mlp *mlp, const struct bolt
                               .out = boltz_arena_scratch(scratch, BLOCK, row)};
   float *y = boltz_arena_scratch(scratch, rows, ldy * sizeof *y);
   if (!block.a || !block.in || !block.out || !y) return NULL;
-  for (size_t r = 0; r < rows; r += BLOCK)
-    block_forward(mlp, narrow, packed, rows - r < BLOCK ? rows - r : BLOCK, x + r * ldx, &block,
-                  y + r * ldy);
+  for (size_t r = 0; r < rows; r += BLOCK) {
+    const size_t n = rows - r < BLOCK ? rows - r : BLOCK;
+    size_t far[BLOCK + 1];
+    block_forward(mlp, narrow, packed, n, x + r * ldx, &block, y + r * ldy);
+    const size_t nfar = find_far(narrow, mlp->map[0].in, n, x + r * ldx, far);
+    if (nfar == 0) continue;
+    const struct boltz_mark mark = boltz_arena_mark(scratch);
+    const bool answered = answer_far(mlp, packed, nfar, far, x + r * ldx, y + r * ldy, scratch);
+    boltz_arena_release(scratch, mark);
+    if (!answered) return NULL;
+  }
   return y;
 }

@@ -1,7 +1,8 @@
 /* narrow.h - a conditioner network whose hidden maps compute in bf16 or int8.
  *
  * The first map, whose inputs are coordinates, and the last, whose outputs are the network's, are
- * fp32 as in mlp.h; a network of one hidden layer has no other. */
+ * fp32 as in mlp.h; a network of one hidden layer has no other. In int8 all maps of a row are fp32
+ * whose inputs lie far outside those of the samples that it was calibrated by. */
 #ifndef BOLTZ_NN_NARROW_H
 #define BOLTZ_NN_NARROW_H
 

@@ -28,16 +28,21 @@ static double capped(double cap, double r) {
   return s > S_MOST ? S_MOST : s < -S_MOST ? -S_MOST : s;
 }
 
-/* s and t at the edges of cells, number first ... first + n - 1; edge e is where x per_unit +
-   offset = e - 1/2. false: scratch is exhausted. */
+/* Where x is at edge e, which stands between cells e - 1 and e. */
+static double edge_at(const struct boltz_table *table, size_t e) {
+  const double at = (double)e - 0.5;
+  const double inner = fmin(fmax(at, BOLTZ_TABLE_LOW), BOLTZ_TABLE_HIGH);
+  return (inner + BOLTZ_TABLE_WIDER * (at - inner) - table->offset) / table->per_unit;
+}
+
+/* s and t at the edges of cells, number first ... first + n - 1. false: scratch is exhausted. */
 static bool add_edges(const struct boltz_table *table, const struct boltz_mlp *scale,
                       const struct boltz_mlp *shift, const float *packed, double cap, size_t first,
                       size_t n, struct boltz_arena *scratch, double *edges) {
   const size_t moved = table->moved, ld_in = boltz_kernel_ld(1), ld = boltz_kernel_ld(moved);
   float *a = boltz_arena_scratch(scratch, n, ld_in * sizeof *a);
   if (!a) return false;
-  for (size_t i = 0; i < n; i++)
-    a[i * ld_in] = (float)(((double)(first + i) - 0.5 - table->offset) / table->per_unit);
+  for (size_t i = 0; i < n; i++) a[i * ld_in] = (float)edge_at(table, first + i);
   const float *r = boltz_mlp_forward(scale, packed, n, a, NULL, scratch);
   const float *t = boltz_mlp_forward(shift, packed + scale->npacked, n, a, NULL, scratch);
   if (!r || !t) return false;
@@ -73,11 +78,11 @@ enum boltz_status boltz_table_new(const struct boltz_mlp *scale, const struct bo
   if (!table || !edges) return BOLTZ_NO_MEMORY;
   double low, high;
   find_range(n, x, &low, &high);
-  const double per_unit = BOLTZ_TABLE_CELLS / (high - low);
+  const double per_unit = (BOLTZ_TABLE_HIGH - BOLTZ_TABLE_LOW) / (high - low);
   *table = (struct boltz_table){
       .kernel = scale->kernel,
       .per_unit = per_unit,
-      .offset = -0.5 - low * per_unit,
+      .offset = BOLTZ_TABLE_LOW - low * per_unit,
       .moved = moved,
       .cells = boltz_arena_alloc(arena, CELLS, moved * 4 * sizeof *table->cells),
   };
