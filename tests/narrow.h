@@ -18,9 +18,9 @@ static inline void fill(uint64_t index, size_t n, float *out) {
   }
 }
 
-static inline float activation(enum boltz_activation a, float x) {
+static inline float activation(enum boltz_precision precision, enum boltz_activation a, float x) {
   return a == BOLTZ_RELU   ? boltz_relu(x)
-         : a == BOLTZ_TANH ? boltz_tanh(x)
+         : a == BOLTZ_TANH ? precision == BOLTZ_INT8 ? boltz_tanh_coarse(x) : boltz_tanh(x)
          : a == BOLTZ_SILU ? boltz_silu(x)
                            : x;
 }
@@ -69,7 +69,7 @@ static inline float naive_bf16(const struct map *map, const float *x, size_t o) 
     sum = k + 1 < in ? fmaf(nearest_bf16(x[k + 1]), w[k + 1], sum) : sum + 0.0f;
     sum = fmaf(nearest_bf16(x[k]), w[k], sum);
   }
-  return activation(map->shape.activation, sum);
+  return activation(BOLTZ_BF16, map->shape.activation, sum);
 }
 
 static inline float naive_int8(const struct map *map, const float *x, size_t o) {
@@ -78,7 +78,7 @@ static inline float naive_int8(const struct map *map, const float *x, size_t o) 
   for (size_t k = 0; k < in; k++)
     sum += (int)map->w[o * in + k] *
            nearest_int8(x[k], map->from.inverse[k], map->from.low, map->from.high);
-  return activation(map->shape.activation,
+  return activation(BOLTZ_INT8, map->shape.activation,
                     fmaf((float)sum, map->scale[o], map->w[map->shape.out * in + o]));
 }
 

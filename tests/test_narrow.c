@@ -7,6 +7,7 @@
 #include "boltz/rng.h"
 #include "check.h"
 #include "tests/narrow.h"
+#include "tests/sums.h"
 
 #define ROWS_MAX 61
 #define WIDTH_MAX 300
@@ -15,7 +16,8 @@
 
 struct world {
   struct boltz_arena *arena;
-  float *values, *x, *hidden, *y, *expected, *work;
+  float *values, *packed_first, *x, *entered, *hidden, *y, *expected, *work;
+  struct boltz_linear first;
   struct map a, b;
   void *packed_a, *packed_b, *rows_a, *rows_b;
 };
@@ -31,6 +33,8 @@ static struct world new_world(void) {
   const size_t rows = ROWS_MAX * LD_MAX, bytes = 4 * (LD_MAX + 1) * (LD_MAX + 3);
   world.values = BOLTZ_NEW_ARRAY(world.arena, WIDTH_MAX * (WIDTH_MAX + 1), float);
   world.x = BOLTZ_NEW_ARRAY(world.arena, rows, float);
+  world.packed_first = BOLTZ_NEW_ARRAY(world.arena, 8 * LD_MAX, float);
+  world.entered = BOLTZ_NEW_ARRAY(world.arena, rows, float);
   world.hidden = BOLTZ_NEW_ARRAY(world.arena, rows, float);
   world.y = BOLTZ_NEW_ARRAY(world.arena, rows, float);
   world.expected = BOLTZ_NEW_ARRAY(world.arena, rows, float);
@@ -79,12 +83,27 @@ static void run(const struct boltz_narrow_kernel *narrow, const struct boltz_ker
       .map = a->shape, .kernel = kernel, .packed = world->packed_a, .range = b->from};
   const struct boltz_narrow_map second = {
       .map = b->shape, .kernel = kernel, .packed = world->packed_b};
-  narrow->enter(&a->from, a->shape.in, rows, x, world->rows_a);
+  const struct boltz_narrow_map before = {
+      .map = world->first, .kernel = kernel, .packed = world->packed_first, .range = a->from};
+  narrow->enter(&before, rows, x, world->rows_a);
   narrow->through(&first, rows, world->rows_a, world->rows_b);
   narrow->leave(&second, rows, world->rows_b, y);
 }
 
-/* Two maps in a row, in -> mid -> out, so that narrowing between them counts too. */
+/* The float map that leads to the narrow ones; its weights are the last of the values. */
+static void naive_first(enum boltz_precision precision, size_t rows, const struct world *world) {
+  const struct boltz_linear *map = &world->first;
+  const size_t ldx = boltz_kernel_ld(map->in), ldy = boltz_kernel_ld(map->out);
+  const float *w = world->values;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t o = 0; o < map->out; o++)
+      world->entered[r * ldy + o] = activation(
+          precision, map->activation,
+          sum_in_turn(w + o * map->in, world->x + r * ldx, map->in, w[map->in * map->out + o]));
+}
+
+/* A float map and two narrow ones, few or some -> in -> mid -> out, so that narrowing between them
+   counts too. */
 static void compare(const struct boltz_narrow_kernel *narrow, const struct boltz_kernel *kernel,
                     struct world *world, size_t rows, size_t in, size_t mid, size_t out,
                     enum boltz_activation a) {
@@ -95,15 +114,18 @@ static void compare(const struct boltz_narrow_kernel *narrow, const struct boltz
                world->work);
   narrow->pack(&world->b.shape, world->b.w, world->b.scale, world->b.from.low, world->packed_b,
                world->work);
+  world->first = (struct boltz_linear){.in = 1 + (in + mid) % 7, .out = in, .activation = a};
+  boltz_kernel_pack(&world->first, world->values, world->packed_first);
   run(narrow, kernel, rows, world->x, world, world->y);
-  naive(precision, &world->a, rows, world->x, world->hidden);
+  naive_first(precision, rows, world);
+  naive(precision, &world->a, rows, world->entered, world->hidden);
   naive(precision, &world->b, rows, world->hidden, world->expected);
   const size_t wrong = differ(rows, out, world->y, world->expected);
   CHECK_MSG(wrong == 0, "%s on %s: %zu x %zu -> %zu -> %zu, activation %d: %zu outputs differ",
             boltz_precision_names[precision], kernel->name, rows, in, mid, out, a, wrong);
 
   /* the last row alone */
-  const size_t ldx = boltz_kernel_ld(in), ldy = boltz_kernel_ld(out);
+  const size_t ldx = boltz_kernel_ld(world->first.in), ldy = boltz_kernel_ld(out);
   run(narrow, kernel, 1, world->x + (rows - 1) * ldx, world, world->y);
   CHECK(differ(1, out, world->y, world->expected + (rows - 1) * ldy) == 0);
 }
@@ -168,7 +190,9 @@ static void int8_cuts_what_is_no_finite_number_as_the_naive_loop_does(void) {
 static void the_largest_sum_of_int8_does_not_overflow(void) {
   struct boltz_arena *arena = boltz_arena_open(0);
   const size_t in = 4096;
-  float *w = BOLTZ_NEW_ARRAY(arena, 2 * (in + 1), float), *x = BOLTZ_NEW_ARRAY(arena, in, float);
+  float *w = BOLTZ_NEW_ARRAY(arena, 2 * (in + 1), float);
+  float *x = BOLTZ_NEW_ARRAY(arena, 2 * in, float),
+        *entering = BOLTZ_NEW_ARRAY(arena, 2 * in, float);
   float *work = BOLTZ_NEW_ARRAY(arena, 2 * (in + 2), float), y[BOLTZ_PANEL];
   float *inverse = BOLTZ_NEW_ARRAY(arena, in, float);
   const float scale[2] = {1, 1};
@@ -180,7 +204,7 @@ static void the_largest_sum_of_int8_does_not_overflow(void) {
       const struct boltz_int8_range range = {
           .inverse = inverse, .low = side ? -255 : 0, .high = side ? 0 : 255};
       for (size_t k = 0; k < in; k++) {
-        x[k] = side ? -1e30f : 1e30f;
+        x[in + k] = side ? -1e30f : 1e30f;
         inverse[k] = 1;
         w[k] = k % 4 < 2 ? 64 : k % 2 ? 127 : 1;
         w[in + k] = -w[k];
@@ -190,7 +214,13 @@ static void the_largest_sum_of_int8_does_not_overflow(void) {
       narrow->pack(&shape, w, scale, range.low, packed, work);
       const struct boltz_narrow_map map = {
           .map = shape, .kernel = boltz_kernel_auto(), .packed = packed};
-      narrow->enter(&range, in, 1, x, rows);
+      /* one input of 0: x is the bias */
+      const struct boltz_linear first = {.in = 1, .out = in};
+      float nought[BOLTZ_PANEL] = {0};
+      boltz_kernel_pack(&first, x, entering);
+      const struct boltz_narrow_map before = {
+          .map = first, .kernel = boltz_kernel_auto(), .packed = entering, .range = range};
+      narrow->enter(&before, 1, nought, rows);
       narrow->leave(&map, 1, rows, y);
       CHECK_NEAR(y[0], side ? -66846720 : 66846720, 0);
       CHECK_NEAR(y[1], side ? 66846720 : -66846720, 0);
@@ -227,6 +257,17 @@ static void int8_is_the_nearest_and_of_two_the_even(void) {
   CHECK_INT(boltz_int8(INFINITY, 1, -31, 224), 224);
 }
 
+static void tanh_of_int8_is_within_5e_5(void) {
+  double worst = 0;
+  for (int i = -120000; i <= 120000; i++) {
+    const float x = (float)i * 1e-4f;
+    const double error = fabs((double)boltz_tanh_coarse(x) - tanh((double)x));
+    if (!(error <= worst)) worst = error;
+  }
+  CHECK_MSG(worst < 5e-5, "worst error %g", worst);
+  CHECK(boltz_tanh_coarse(1e30f) == boltz_tanh_coarse(5) && isnan(boltz_tanh_coarse(NAN)));
+}
+
 /* The smallest inputs, weights and biases that are not 0, with every last bit set or not. */
 static void no_sum_of_bf16_is_denormal(void) {
   size_t denormal = 0;
@@ -250,6 +291,7 @@ static void no_sum_of_bf16_is_denormal(void) {
 int main(int argc, char **argv) {
   RUN(bfloat16_is_the_nearest_and_of_two_the_even);
   RUN(int8_is_the_nearest_and_of_two_the_even);
+  RUN(tanh_of_int8_is_within_5e_5);
   RUN(no_sum_of_bf16_is_denormal);
   RUN(every_kernel_equals_the_naive_loop_at_all_widths);
   RUN(every_kernel_equals_the_naive_loop_at_all_numbers_of_rows);

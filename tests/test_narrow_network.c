@@ -7,6 +7,7 @@
 #include "check.h"
 #include "core/nn/narrow.h"
 #include "tests/narrow.h"
+#include "tests/sums.h"
 
 #define NET_ROWS 200
 
@@ -84,16 +85,12 @@ static void a_network_in_bf16_is_its_definition(void) {
   memcpy(w + 37 * 64, net.w + net.mlp.w_offset[1] + 37 * 64, 64 * sizeof *w);
   for (size_t r = 0; r < NET_ROWS; r++) {
     for (size_t o = 0; o < 37; o++) {
-      a[o] = net.w[3 * 37 + o];
-      for (size_t k = 0; k < 3; k++)
-        a[o] = fmaf(net.x[r * BOLTZ_PANEL + k], net.w[o * 3 + k], a[o]);
-      a[o] = boltz_silu(a[o]);
+      a[o] = boltz_silu(sum_in_turn(net.w + o * 3, net.x + r * BOLTZ_PANEL, 3, net.w[3 * 37 + o]));
     }
     for (size_t o = 0; o < 64; o++) b[o] = naive_bf16(&hidden, a, o);
     for (size_t o = 0; o < 2; o++) {
       const float *last = net.w + net.mlp.w_offset[2];
-      float sum = last[2 * 64 + o];
-      for (size_t k = 0; k < 64; k++) sum = fmaf(b[k], last[o * 64 + k], sum);
+      const float sum = sum_of_sixteen(last + o * 64, b, 64, last[2 * 64 + o]);
       CHECK(same(sum, y[r * BOLTZ_PANEL + o]));
     }
   }

@@ -39,6 +39,7 @@ static const struct boltz_linear trials[] = {
     {.in = 5, .out = 83, .activation = BOLTZ_TANH},
     {.in = 9, .out = 40, .activation = BOLTZ_SILU},
     {.in = 33, .out = 1, .activation = BOLTZ_RELU},
+    {.in = 70, .out = 2, .few = true},
 };
 
 /* Some floats in [-1, 1) that need no generator. */
@@ -96,6 +97,7 @@ const struct boltz_kernel *boltz_kernel_auto(void) {
 }
 
 size_t boltz_kernel_packed_size(const struct boltz_linear *map) {
+  if (map->few) return BOLTZ_PANEL + map->out * boltz_kernel_ld(map->in);
   return boltz_kernel_ld(map->out) * (map->in + 1);
 }
 
@@ -103,8 +105,17 @@ size_t boltz_kernel_work_size(const struct boltz_linear *map, size_t rows) {
   return boltz_kernel_ld(map->in) * rows;
 }
 
+static void pack_few(const struct boltz_linear *map, const float *w, float *packed) {
+  float *row = packed + BOLTZ_PANEL;
+  memset(packed, 0, boltz_kernel_packed_size(map) * sizeof *packed);
+  memcpy(packed, w + map->out * map->in, map->out * sizeof *packed);
+  for (size_t o = 0; o < map->out; o++, row += boltz_kernel_ld(map->in))
+    memcpy(row, w + o * map->in, map->in * sizeof *row);
+}
+
 void boltz_kernel_pack(const struct boltz_linear *map, const float *w, float *packed) {
   const float *bias = w + map->out * map->in;
+  if (map->few) return pack_few(map, w, packed);
   for (size_t first = 0; first < map->out; first += BOLTZ_PANEL) {
     const size_t lanes = map->out - first < BOLTZ_PANEL ? map->out - first : BOLTZ_PANEL;
     float *panel = packed + first * (map->in + 1);

@@ -3,13 +3,16 @@
  * A kernel is one way to compute them on one kind of processor; linear.inc is the code of all, each
  * file gives it a vector width. The arithmetic is defined, not left to a kernel: an output starts
  * at its bias and adds weight*input for k = 0, 1, 2, ... by one fused multiply-add each, then
- * activation.h. So every kernel, batch and tile gives the same bits; so do the products of the
- * gradient, whose sums run in the order of rows and outputs.
+ * activation.h. A map of few outputs, such as a network's last one, is cut along its inputs
+ * instead: sixteen sums, from 0, of every sixteenth input k = j, j + 16, ...; then sum j takes sum
+ * j + 8, j + 4, j + 2, j + 1, and the bias is added. So every kernel, batch and tile gives the same
+ * bits; so do the products of the gradient, whose sums run in the order of rows and outputs.
  *
  * Rows of activations are row-major, padded to boltz_kernel_ld(width) floats; what stands in the
  * padding means nothing. Weights are [out, in] row-major with the bias [out] after them, and are
- * packed into panels of 16 outputs: 16 biases, then for every input its 16 weights. For the way
- * back they are turned into panels of 16 inputs: for every output its 16 weights. */
+ * packed into panels of 16 outputs: 16 biases, then for every input its 16 weights; of a map of few
+ * outputs: 16 places for biases, then for every output its weights and zeros up to ld(in). For the
+ * way back they are turned into panels of 16 inputs: for every output its 16 weights. */
 #ifndef BOLTZ_KERNEL_KERNEL_H
 #define BOLTZ_KERNEL_KERNEL_H
 
@@ -21,10 +24,14 @@
 
 #define BOLTZ_PANEL 16
 
-/** One linear map with the activation after it. */
+/** Outputs that are few. */
+#define BOLTZ_FEW 4
+
+/** One linear map with the activation after it; one of few outputs has none. */
 struct boltz_linear {
   size_t in, out;
   enum boltz_activation activation;
+  bool few;
 };
 
 struct boltz_kernel {

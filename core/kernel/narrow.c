@@ -47,10 +47,9 @@ BOLTZ_VECTORISED static void round_rows(size_t width, size_t rows, const float *
   }
 }
 
-static void enter(const struct boltz_int8_range *range, size_t width, size_t rows, const float *x,
-                  void *y) {
-  (void)range;
-  round_rows(width, rows, x, y);
+static void enter(const struct boltz_narrow_map *map, size_t rows, const float *x, void *y) {
+  map->kernel->linear(&map->map, map->packed, rows, x, y);
+  round_rows(map->map.out, rows, y, y);
 }
 
 static void leave(const struct boltz_narrow_map *map, size_t rows, const void *x, float *y) {

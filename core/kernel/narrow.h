@@ -14,8 +14,9 @@
  * at most 255 128 < 2^15, what vpmaddubsw can hold, and 4096 inputs 2^26; it becomes a float by one
  * rounding.
  *
- * After either comes the activation, as activation.h has it. So all kernels agree in every bit, and
- * a row does not depend on its neighbours. */
+ * After either comes the activation, as activation.h has it; but for int8, which cannot tell, tanh
+ * is boltz_tanh_coarse(). So all kernels agree in every bit, and a row does not depend on its
+ * neighbours. */
 #ifndef BOLTZ_KERNEL_NARROW_H
 #define BOLTZ_KERNEL_NARROW_H
 
@@ -31,10 +32,12 @@ struct boltz_int8_range {
   float low, high;      /* of the integers: low in [-255, 0], high - low <= 255 */
 };
 
-/** A map whose inputs are narrow. */
+/** A map of a narrow network. The first one's inputs are floats, and so are its packed weights,
+ * which are as kernel.h has them; those of the others are narrow. */
 struct boltz_narrow_map {
   struct boltz_linear map;
-  const struct boltz_kernel *kernel; /* whose float products emulate bf16 */
+  const struct boltz_kernel *kernel; /* of float products: the first map's, and those of bf16 that
+                                        is emulated */
   const void *packed;
   struct boltz_int8_range range; /* int8: of the outputs, where they are narrow too */
 };
@@ -56,9 +59,8 @@ struct boltz_narrow_kernel {
   void (*pack)(const struct boltz_linear *map, const float *w, const float *scale, float low,
                void *packed, float *work);
 
-  /* x [rows, ld(width)] floats to narrow rows */
-  void (*enter)(const struct boltz_int8_range *range, size_t width, size_t rows, const float *x,
-                void *y);
+  /* y = activation(x W^T + b) of the first map: x [rows, ld(in)] floats, y narrow rows */
+  void (*enter)(const struct boltz_narrow_map *map, size_t rows, const float *x, void *y);
 
   /* y = activation(x W^T + b): narrow rows */
   void (*through)(const struct boltz_narrow_map *map, size_t rows, const void *x, void *y);
@@ -101,6 +103,26 @@ static inline uint16_t boltz_bf16_bits(float x) {
   x = boltz_bf16(x);
   memcpy(&bits, &x, sizeof bits);
   return (uint16_t)(bits >> 16);
+}
+
+/* tanh(y) = y p(y^2)/q(y^2) for |y| <= 5, within 5e-5: a hundredth of half a step of int8. Highest
+ * powers first. Found by iteratively reweighted least squares (Lawson) for the largest error. */
+#define BOLTZ_COARSE_LIMIT 5.0f
+#define BOLTZ_COARSE 3
+static const float boltz_coarse_p[BOLTZ_COARSE] = {0.00065494451f, 0.101723164f, 0.999810159f};
+static const float boltz_coarse_q[BOLTZ_COARSE] = {0.0126391873f, 0.434504092f, 1};
+
+static inline float boltz_tanh_coarse(float x) {
+  const float limit = BOLTZ_COARSE_LIMIT;
+  const float low = -limit > x ? -limit : x;
+  const float y = limit < low ? limit : low;
+  const float y2 = y * y;
+  float p = boltz_coarse_p[0], q = boltz_coarse_q[0];
+  for (int k = 1; k < BOLTZ_COARSE; k++) {
+    p = fmaf(y2, p, boltz_coarse_p[k]);
+    q = fmaf(y2, q, boltz_coarse_q[k]);
+  }
+  return y * p / q;
 }
 
 /* Where floats are whole numbers. */

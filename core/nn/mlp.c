@@ -44,6 +44,7 @@ enum boltz_status boltz_mlp_new(size_t nin, const struct boltz_ints *hidden, siz
         .in = k == 0 ? nin : (size_t)hidden->v[k - 1],
         .out = k + 1 == maps ? nout : (size_t)hidden->v[k],
         .activation = k + 1 == maps ? BOLTZ_LINEAR : activation,
+        .few = k + 1 == maps && nout <= BOLTZ_FEW,
     };
     mlp->w_offset[k] = mlp->nw;
     mlp->p_offset[k] = mlp->npacked;

@@ -40,8 +40,7 @@ static const struct {
 struct boltz_narrow {
   const struct boltz_narrow_kernel *kernel;
   float *low, *high; /* [nin] of the inputs that are answered in integers; NULL: all are */
-  struct boltz_int8_range enter;
-  struct boltz_narrow_map *map; /* [maps], of which 1 ... maps - 2 are narrow */
+  struct boltz_narrow_map *map; /* [maps], of which 1 ... maps - 2 are narrow and 0 leads to them */
 };
 
 /* What a network is made narrow from. */
@@ -197,7 +196,7 @@ static bool add_map(const struct boltz_mlp *mlp, int k, const struct boltz_int8_
   if (!panels) return false;
   narrow->kernel->pack(map, room->rounded, room->scale, range->low, panels, room->work);
   narrow->map[k] = (struct boltz_narrow_map){.map = *map, .kernel = mlp->kernel, .packed = panels};
-  *(k == 1 ? &narrow->enter : &narrow->map[k - 1].range) = *range;
+  narrow->map[k - 1].range = *range;
   return true;
 }
 
@@ -274,8 +273,11 @@ static void block_forward(const struct boltz_mlp *mlp, const struct boltz_narrow
   const struct boltz_narrow_kernel *kernel = narrow->kernel;
   const int last = mlp->maps - 1;
   void *in = block->in, *out = block->out;
-  mlp->kernel->linear(&mlp->map[0], packed + mlp->p_offset[0], rows, x, block->a);
-  kernel->enter(&narrow->enter, mlp->map[0].out, rows, block->a, in);
+  const struct boltz_narrow_map first = {.map = mlp->map[0],
+                                         .kernel = mlp->kernel,
+                                         .packed = packed + mlp->p_offset[0],
+                                         .range = narrow->map[0].range};
+  kernel->enter(&first, rows, x, in);
   for (int k = 1; k < last - 1; k++) {
     kernel->through(&narrow->map[k], rows, in, out);
     void *next = out;
