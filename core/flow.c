@@ -56,7 +56,8 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
     flow->nw += layer->nw;
     flow->npacked += layer->npacked;
     flow->nturned += layer->nturned;
-    if (layer->kind->flops) flow->flops += layer->kind->flops(layer);
+    for (int p = 0; layer->kind->flops && p < BOLTZ_PRECISIONS; p++)
+      flow->flops[p] += layer->kind->flops(layer, (enum boltz_precision)p);
   }
   return BOLTZ_OK;
 }
@@ -295,8 +296,9 @@ void boltz_flow_backward(const struct boltz_flow *flow, const struct boltz_weigh
   while (boltz_flow_backward_layer(flow, weights, tape, x, g, glog_det, gw, scratch)) continue;
 }
 
-size_t boltz_flow_tile(const struct boltz_flow *flow, double passes, double flops) {
-  const double rows = flops / (passes * flow->flops);
+size_t boltz_flow_tile(const struct boltz_flow *flow, enum boltz_precision precision,
+                       double flops) {
+  const double rows = flops / flow->flops[precision];
   if (!(rows < 512)) return 512;
   return rows < 16 ? 8 : (size_t)rows / 8 * 8;
 }

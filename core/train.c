@@ -165,11 +165,11 @@ static size_t tile_of(const struct boltz_flow *flow) {
   double slowest = 0;
   for (int i = 0; i < flow->nlayers; i++) {
     const struct boltz_layer *layer = &flow->layers[i];
-    if (layer->kind->flops) slowest = fmax(slowest, layer->kind->flops(layer));
+    if (layer->kind->flops) slowest = fmax(slowest, layer->kind->flops(layer, BOLTZ_FP32));
   }
   /* one way forward, and back twice that */
   const double rows =
-      fmin(SLICE_FLOPS / (2 * slowest), TILE_SLICES * SLICE_FLOPS / (3 * flow->flops));
+      fmin(SLICE_FLOPS / (2 * slowest), TILE_SLICES * SLICE_FLOPS / (3 * flow->flops[BOLTZ_FP32]));
   if (!(rows < TILE_MOST)) return TILE_MOST;
   return rows < 16 ? 8 : (size_t)rows / 8 * 8;
 }

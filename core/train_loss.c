@@ -186,7 +186,7 @@ static double next_flops(const struct boltz_loss *loss, const struct boltz_loss_
   const struct boltz_layer *layer = tile->back ? boltz_flow_backward_next(loss->flow, tile->tape)
                                                : boltz_flow_record_next(loss->flow, tile->tape);
   if (!layer || !layer->kind->flops) return 0;
-  return (tile->back ? 2 : 1) * layer->kind->flops(layer) * (double)tile->in.n;
+  return (tile->back ? 2 : 1) * layer->kind->flops(layer, BOLTZ_FP32) * (double)tile->in.n;
 }
 
 bool boltz_loss_advance(const struct boltz_loss *loss, struct boltz_loss_tile *tile,

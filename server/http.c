@@ -364,16 +364,18 @@ enum boltz_status http_open(struct server *server, struct http **out) {
   server->http = http;
   *out = http;
   http->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-      NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, log_library, http,
-      MHD_OPTION_LISTEN_SOCKET, http->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-      MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->header_bytes,
-      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-      MHD_OPTION_URI_LOG_CALLBACK, begin_call, http, MHD_OPTION_NOTIFY_COMPLETED, end_call, http,
-      MHD_OPTION_NOTIFY_CONNECTION, watch_connection, http, MHD_OPTION_UNESCAPE_CALLBACK,
-      leave_escaped, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-  if (http->daemon) return BOLTZ_OK;
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+          MHD_USE_ITC | MHD_USE_ERROR_LOG,
+      0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, log_library, http,
+      MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned)config->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t)config->header_bytes, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+      MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, begin_call, http,
+      MHD_OPTION_NOTIFY_COMPLETED, end_call, http, MHD_OPTION_NOTIFY_CONNECTION, watch_connection,
+      http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+      MHD_OPTION_END);
+  if (http->daemon && accept_open(http)) return BOLTZ_OK;
+  if (http->daemon) MHD_stop_daemon(http->daemon);
   server->http = *out = NULL;
   watch_close(http);
   calls_close(http);
@@ -388,9 +390,7 @@ const char *http_address(const struct http *http) {
 
 void http_drain(struct http *http) {
   atomic_store(&http->draining, true);
-  http->listen_fd = MHD_quiesce_daemon(http->daemon);
-  /* Who comes now is refused at once, and does not wait in the backlog. */
-  if (http->listen_fd >= 0) shutdown(http->listen_fd, SHUT_RDWR);
+  accept_close(http);
   watch_end_streams(http);
 }
 
@@ -426,6 +426,5 @@ void http_close(struct http *http) {
   while (atomic_load(&http->calls) > 0) usleep(2000);
   watch_close(http);
   calls_close(http);
-  if (http->listen_fd >= 0) close(http->listen_fd);
   free(http);
 }

@@ -48,6 +48,8 @@ struct http {
   struct MHD_Daemon *daemon;
   char address[LISTEN_ADDRESS_SIZE];
   int listen_fd;
+  pthread_t acceptor;
+  atomic_int open; /* connections */
   atomic_bool draining;
   atomic_bool closing;  /* no stream goes to sleep any more */
   atomic_int in_flight; /* requests without their whole reply; endless streams do not count */
@@ -70,6 +72,11 @@ struct http {
 struct call *call_new(struct http *http);
 /** Free those that are kept; none is in use. */
 void calls_close(struct http *http);
+
+/** http_accept.c: new connections. false: there is no thread for it. */
+bool accept_open(struct http *http);
+/** Once the daemon drains: who comes from now on is refused at once. */
+void accept_close(struct http *http);
 
 /** http_watch.c: deadlines and vanished clients. */
 enum boltz_status watch_open(struct http *http);

@@ -30,7 +30,10 @@ void watch_connection(void *cls, struct MHD_Connection *mhd, void **context,
     if (connection->next) connection->next->link = &connection->next;
     http->connections = connection;
     pthread_mutex_unlock(&http->mutex);
-  } else if (connection) {
+    return;
+  }
+  atomic_fetch_sub(&http->open, 1);
+  if (connection) {
     pthread_mutex_lock(&http->mutex);
     *connection->link = connection->next;
     if (connection->next) connection->next->link = connection->link;

@@ -34,7 +34,7 @@ static bool weigh_tile(const struct measure *m, size_t first, size_t n,
 static bool measure_piece(struct round *round, int index, struct worker *worker) {
   struct measure *m = (struct measure *)round;
   if (m->stopped(m->owner)) return false;
-  size_t tile = boltz_flow_tile(m->flow, 1, SLICE_FLOPS);
+  size_t tile = boltz_flow_tile(m->flow, m->weights->precision, SLICE_FLOPS);
   size_t first = m->cursor[index];
   size_t last = m->n * ((size_t)index + 1) / MEASURE_PIECES;
   size_t n = last - first < tile ? last - first : tile;

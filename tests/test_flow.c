@@ -280,11 +280,13 @@ static void the_reference_flow_has_4_21_mflop_and_tiles_follow_from_it(void) {
   CHECK_INT(new_flow(world.arena, "{\"layers\":[{\"type\":\"realnvp\",\"hidden\":[256,256,256]}]}",
                      2, &world.flow),
             BOLTZ_OK);
-  CHECK_NEAR(world.flow.flops, 4.21e6, 0.01e6);
-  CHECK_INT(boltz_flow_tile(&world.flow, 1, 2e8), 40); /* 47.5 rows, down to a multiple of 8 */
-  CHECK_INT(boltz_flow_tile(&world.flow, 3, 2e8), 8);
-  CHECK_INT(boltz_flow_tile(&world.flow, 3, 1), 8);
-  CHECK_INT(boltz_flow_tile(&world.flow, 1, 1e12), 512);
+  CHECK_NEAR(world.flow.flops[BOLTZ_FP32], 4.21e6, 0.01e6);
+  CHECK_INT(boltz_flow_tile(&world.flow, BOLTZ_FP32, 2e8),
+            40); /* 47.5 rows, down to a multiple of 8 */
+  CHECK_INT(boltz_flow_tile(&world.flow, BOLTZ_INT8, 7e7), 16);
+  CHECK_INT(boltz_flow_tile(&world.flow, BOLTZ_BF16, 1), 8);
+  CHECK_INT(boltz_flow_tile(&world.flow, BOLTZ_TABLE, 2e6), 512); /* a table multiplies little */
+  CHECK_INT(boltz_flow_tile(&world.flow, BOLTZ_FP32, 1e12), 512);
   boltz_arena_close(world.arena);
 }
 

@@ -98,7 +98,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   }
 }
 
-static double flops(const struct boltz_layer *layer) {
+static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
+  (void)precision;
   return 2.0 * layer->dim;
 }
 

@@ -330,9 +330,10 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   if (!done) gw[0] = NAN;
 }
 
-static double flops(const struct boltz_layer *layer) {
+static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
-  return boltz_mlp_flops(&plan->scale) + boltz_mlp_flops(&plan->shift) +
+  const double networks = boltz_mlp_flops(&plan->scale) + boltz_mlp_flops(&plan->shift);
+  return (precision == BOLTZ_TABLE ? 0 : networks) +
          FLOPS_A_COORDINATE * (double)plan->settings->moved.n;
 }
 

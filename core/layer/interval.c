@@ -201,7 +201,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   }
 }
 
-static double flops(const struct boltz_layer *layer) {
+static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
+  (void)precision;
   return FLOPS_A_COORDINATE * (double)((const struct interval *)layer->settings)->coordinates.n;
 }
 

@@ -48,7 +48,7 @@ struct boltz_flow {
   int nlayers;
   struct boltz_layer *layers; /* [nlayers], in the direction z to x */
   size_t nw, npacked, nturned;
-  double flops; /* of one row, one way */
+  double flops[BOLTZ_PRECISIONS]; /* of one row, one way */
 };
 
 /**
@@ -189,8 +189,8 @@ const struct boltz_layer *boltz_flow_record_next(const struct boltz_flow *flow,
 const struct boltz_layer *boltz_flow_backward_next(const struct boltz_flow *flow,
                                                    const struct boltz_tape *tape);
 
-/** Rows of a tile whose work of `passes` one-way passes stays near `flops` operations: a multiple
- * of 8 in [8, 512], from the flow alone, so that no result depends on the machine. */
-size_t boltz_flow_tile(const struct boltz_flow *flow, double passes, double flops);
+/** Rows of a tile whose work of one pass in that precision stays near `flops` operations: a
+ * multiple of 8 in [8, 512], from the flow alone, so that no result depends on the machine. */
+size_t boltz_flow_tile(const struct boltz_flow *flow, enum boltz_precision precision, double flops);
 
 #endif

@@ -88,8 +88,9 @@ struct boltz_layer_kind {
                    struct boltz_batch *g, const double *glog_det, float *gw,
                    struct boltz_arena *scratch);
 
-  /* Floating point operations of one row, one way. NULL: next to nothing. */
-  double (*flops)(const struct boltz_layer *layer);
+  /* Floating point operations of one row, one way, served in that precision. NULL: next to nothing.
+   */
+  double (*flops)(const struct boltz_layer *layer, enum boltz_precision precision);
 };
 
 /** A layer at its place in a flow. `w` given to its functions is the whole flow's: a layer adds its

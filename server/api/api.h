@@ -158,9 +158,13 @@ struct api_drawn {
   double *u, *log_q, *log_w;
 };
 
-/** What a tile of a flow's passes may take: about 4 ms of one core. */
-#define API_TILE_FLOPS 2e8
+/** What a tile of a flow's passes may take: about 4 ms of one core. Of the reference architecture
+ * that is 48 rows. */
+#define API_TILE_FLOPS 2.1e8
 #define API_ENERGY_FLOPS 2e7 /* of a tile of api_energy_tile() rows */
+
+/** Rows of a version's tile. */
+size_t api_flow_tile(const struct version *version);
 
 /** Columns for n rows in scratch; z only if asked for. */
 bool api_drawn_new(struct boltz_arena *scratch, size_t n, int dim, bool with_z,

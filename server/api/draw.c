@@ -104,6 +104,11 @@ size_t api_first_outside(const struct boltz_energy *energy, const double *rows, 
   return n;
 }
 
+size_t api_flow_tile(const struct version *version) {
+  const struct boltz_checkpoint *checkpoint = &version->checkpoint;
+  return boltz_flow_tile(&checkpoint->flow, checkpoint->weights.precision, API_TILE_FLOPS);
+}
+
 size_t api_energy_tile(int dim) {
   /* A pair energy costs about 3 dim^2 operations a row, gradient included. */
   double rows = API_ENERGY_FLOPS / (3.0 * dim * dim + 100.0 * dim);

@@ -292,7 +292,7 @@ static void start(struct request *request, struct estimate *estimate, struct mod
   estimate->request = request;
   estimate->model = model;
   estimate->version = version;
-  estimate->tile = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
+  estimate->tile = api_flow_tile(version);
   estimate->round.pool = request->server->pool;
   estimate->round.class_ = POOL_INTERACTIVE;
   round_start(&estimate->round, 1, make_estimator, after_make);

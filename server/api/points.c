@@ -199,7 +199,7 @@ static void handle_weights(struct request *request) {
   }
   set_temperature(points);
   points->version = version;
-  points->tiles.rows = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
+  points->tiles.rows = api_flow_tile(version);
   points->tiles.each = weigh_tile;
   points->tiles.end = weights_known;
   if (weights_prepare(points)) {
@@ -337,7 +337,7 @@ static void handle_transform(struct request *request) {
     return;
   }
   points->version = version;
-  points->tiles.rows = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
+  points->tiles.rows = api_flow_tile(version);
   points->tiles.each = transform_tile;
   points->tiles.end = transform_done;
   api_tiles_start(&points->tiles);

@@ -283,7 +283,8 @@ static bool prepare(struct sample *sample) {
 
 /* Is it done sooner than others are told of it? */
 static bool is_quick(const struct sample *sample) {
-  double flow = sample->version->checkpoint.flow.flops;
+  const struct boltz_checkpoint *checkpoint = &sample->version->checkpoint;
+  double flow = checkpoint->flow.flops[checkpoint->weights.precision];
   double energy = API_ENERGY_FLOPS / (double)api_energy_tile(sample->model->energy.dim);
   return (double)sample->tiles.n * (flow + energy) <= QUICK_FLOPS;
 }
@@ -322,7 +323,7 @@ static void start(struct request *request, struct sample *sample, struct model *
   if (isnan(sample->options.temperature)) sample->options.temperature = model->energy.temperature;
   sample->tiles.request = request;
   sample->tiles.n = (size_t)sample->options.n;
-  sample->tiles.rows = boltz_flow_tile(&version->checkpoint.flow, 1, API_TILE_FLOPS);
+  sample->tiles.rows = api_flow_tile(version);
   sample->tiles.each = draw_tile;
   sample->tiles.end = finish;
   sample->tiles.release = release;

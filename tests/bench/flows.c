@@ -109,7 +109,7 @@ int bench_write(const struct bench_options *options) {
     fprintf(stderr, "bench: cannot write file=%s\n", options->file ? options->file : "");
     return 1;
   }
-  printf("{\"bytes\":%zu,\"flops\":%.0f}\n", text.size, flow.checkpoint.flow.flops);
+  printf("{\"bytes\":%zu,\"flops\":%.0f}\n", text.size, flow.checkpoint.flow.flops[BOLTZ_FP32]);
   boltz_text_free(&text);
   bench_flow_close(&flow);
   return 0;

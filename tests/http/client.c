@@ -296,21 +296,26 @@ struct answer run_job(const struct daemon *daemon, const char *body, double seco
   return job;
 }
 
-size_t call_raw(const struct daemon *daemon, const void *bytes, size_t size, char *reply,
-                size_t reply_size, int ms) {
+int call_connect(const struct daemon *daemon) {
   struct sockaddr_in address = {.sin_family = AF_INET};
   char host[64];
   snprintf(host, sizeof host, "%s", daemon->address);
   char *colon = strrchr(host, ':');
-  reply[0] = 0;
-  if (!colon) return 0;
+  if (!colon) return -1;
   *colon = 0;
   address.sin_port = htons((uint16_t)atoi(colon + 1));
   inet_pton(AF_INET, host, &address.sin_addr);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+size_t call_raw(const struct daemon *daemon, const void *bytes, size_t size, char *reply,
+                size_t reply_size, int ms) {
+  int fd = call_connect(daemon);
   size_t got = 0;
-  if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-      send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size) {
+  if (fd >= 0 && send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size) {
     double end = seconds_now() + ms / 1000.0;
     while (seconds_now() < end && got < reply_size - 1) {
       struct pollfd poller = {.fd = fd, .events = POLLIN};

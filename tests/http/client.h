@@ -70,6 +70,9 @@ const char *answer_text(const struct answer *answer, const char *path);
 struct answer run_job(const struct daemon *daemon, const char *body, double seconds,
                       void (*tick)(const struct answer *job));
 
+/** A socket connected to the daemon's port; -1: it is not. */
+int call_connect(const struct daemon *daemon);
+
 /** Raw bytes to the daemon's port, and what comes back before it closes or `ms` pass. */
 size_t call_raw(const struct daemon *daemon, const void *bytes, size_t size, char *reply,
                 size_t reply_size, int ms);

@@ -1,6 +1,5 @@
 /* test_stream.c - large replies are made while they are read: what they hold, what a slow or a
  * vanished client costs, and how they end when the daemon does. */
-#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -50,9 +49,7 @@ struct reader {
 
 static void ask(const struct daemon *daemon, const char *accept, const char *body,
                 struct reader *reader) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct timeval patience = {.tv_sec = 120};
-  const char *colon = strrchr(daemon->address, ':');
   char request[1024];
   int n = snprintf(request, sizeof request,
                    "POST " SAMPLE
@@ -60,11 +57,9 @@ static void ask(const struct daemon *daemon, const char *accept, const char *bod
                    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                    accept, strlen(body), body);
   memset(reader, 0, sizeof *reader);
-  address.sin_port = htons((uint16_t)atoi(colon ? colon + 1 : "0"));
-  reader->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  reader->fd = call_connect(daemon);
   setsockopt(reader->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(reader->fd, SOL_SOCKET, SO_RCVBUF, &(int){65536}, sizeof(int));
-  CHECK(connect(reader->fd, (struct sockaddr *)&address, sizeof address) == 0);
   CHECK(send(reader->fd, request, (size_t)n, MSG_NOSIGNAL) == n);
 }
 

@@ -1,6 +1,7 @@
 /* test_together.c - small requests that are drawn in one tile get the replies they get alone. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "tests/check.h"
 #include "tests/http/client.h"
@@ -154,10 +155,34 @@ static void a_version_that_is_not_in_memory_answers_all_the_same(void) {
   daemon_end(&daemon);
 }
 
+/* Those that hold a connection say nothing; who comes after the last one waits until it is free. */
+static void a_connection_too_many_waits_for_one_to_close(void) {
+  static const char *const few[] = {"--connections", "4", NULL};
+  static const char live[] = "GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  struct daemon daemon;
+  char reply[1024];
+  daemon_directory(&daemon);
+  CHECK(daemon_start(&daemon, 2, few));
+  int held[4];
+  for (int k = 0; k < 4; k++) {
+    held[k] = call_connect(&daemon);
+    CHECK(held[k] >= 0);
+  }
+  usleep(100000);
+  CHECK_INT(call_raw(&daemon, live, sizeof live - 1, reply, sizeof reply, 200), 0);
+  for (int k = 0; k < 4; k++) {
+    close(held[k]);
+    call_raw(&daemon, live, sizeof live - 1, reply, sizeof reply, 5000);
+    CHECK_MSG(strncmp(reply, "HTTP/1.1 200", 12) == 0, "%s", reply);
+  }
+  daemon_end(&daemon);
+}
+
 int main(int argc, char **argv) {
   RUN(a_reply_does_not_depend_on_who_asks_at_the_same_time);
   RUN(a_small_request_is_the_same_rows_of_a_large_one);
   RUN(a_small_array_has_the_numbers_of_the_text);
   RUN(a_version_that_is_not_in_memory_answers_all_the_same);
+  RUN(a_connection_too_many_waits_for_one_to_close);
   return check_report();
 }
