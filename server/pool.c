@@ -15,6 +15,7 @@ struct pool {
   pthread_cond_t work;
   struct queue queues[2];
   double credit; /* of a slice, owed to the background queue */
+  int asleep;    /* workers */
   bool closing;
   double background_share;
   int nworkers;
@@ -61,7 +62,9 @@ static void *work(void *argument) {
   while (!pool->closing) {
     struct task *task = choose(pool);
     if (!task) {
+      pool->asleep++;
       pthread_cond_wait(&pool->work, &pool->mutex);
+      pool->asleep--;
       continue;
     }
     enum pool_class class_ = task->class_;
@@ -123,6 +126,14 @@ void pool_submit(struct pool *pool, enum pool_class class_, struct task *task) {
 
 int pool_workers(const struct pool *pool) {
   return pool->nworkers;
+}
+
+int pool_idle(struct pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  int idle = pool->asleep - (int)pool->queues[POOL_INTERACTIVE].waiting -
+             (int)pool->queues[POOL_BACKGROUND].waiting;
+  pthread_mutex_unlock(&pool->mutex);
+  return idle > 0 ? idle : 0;
 }
 
 size_t pool_waiting(struct pool *pool, enum pool_class class_) {

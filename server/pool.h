@@ -45,6 +45,9 @@ void pool_submit(struct pool *pool, enum pool_class class_, struct task *task);
 
 int pool_workers(const struct pool *pool);
 
+/** Workers that sleep, less the tasks that will wake them. */
+int pool_idle(struct pool *pool);
+
 /** Tasks that wait in a queue now (not those running). */
 size_t pool_waiting(struct pool *pool, enum pool_class class_);
 

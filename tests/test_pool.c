@@ -164,6 +164,36 @@ static void slices_of_one_task_never_run_at_once_and_all_of_them_run(void) {
   pool_close(pool);
 }
 
+/** A task that goes on until it is let go. */
+struct held {
+  struct task task;
+  atomic_bool go;
+};
+
+static enum task_next hold(struct task *task, struct worker *worker) {
+  (void)worker;
+  return atomic_load(&((struct held *)task)->go) ? TASK_DONE : TASK_AGAIN;
+}
+
+static int idle_becomes(struct pool *pool, int wanted) {
+  int idle = -1;
+  for (int k = 0; k < 100000 && (idle = pool_idle(pool)) != wanted; k++) usleep(100);
+  return idle;
+}
+
+static void workers_without_a_task_are_idle(void) {
+  struct pool *pool = pool_open(3, 0.05, 0);
+  struct held held[2] = {{.task.run = hold}, {.task.run = hold}};
+  CHECK_INT(idle_becomes(pool, 3), 3);
+  pool_submit(pool, POOL_INTERACTIVE, &held[0].task);
+  CHECK_INT(idle_becomes(pool, 2), 2);
+  pool_submit(pool, POOL_BACKGROUND, &held[1].task);
+  CHECK_INT(idle_becomes(pool, 1), 1);
+  for (int k = 0; k < 2; k++) atomic_store(&held[k].go, true);
+  CHECK_INT(idle_becomes(pool, 3), 3);
+  pool_close(pool);
+}
+
 /** Submits the next of a chain, from its worker; frees itself. */
 struct link {
   struct task task;
@@ -253,6 +283,7 @@ int main(int argc, char **argv) {
   RUN(a_task_with_more_to_do_goes_to_the_end_of_its_queue);
   RUN(background_work_gets_its_share_and_no_more);
   RUN(slices_of_one_task_never_run_at_once_and_all_of_them_run);
+  RUN(workers_without_a_task_are_idle);
   RUN(a_slice_may_submit_others_and_free_its_task);
   RUN(scratch_is_given_back_after_each_slice);
   RUN(closing_waits_for_the_slice_at_hand_and_starts_no_other);

@@ -7,8 +7,10 @@
 #include "server/api/api.h"
 #include "server/gather.h"
 
-#define SMALL 32        /* rows of a request that is answered together with others */
-#define QUICK_FLOPS 2e5 /* of a request that the HTTP thread answers: some 20 microseconds */
+#define SMALL 32         /* rows of a request that is answered together with others */
+#define QUICK_FLOPS 2e5  /* of a request that the HTTP thread answers: some 20 microseconds */
+#define SHARED_FLOPS 4e6 /* of one that is worth waking several workers for */
+#define SHARE 2 /* rows that a worker must be given: reading weights takes as long as one */
 
 struct sample_options {
   int64_t n, first, version;
@@ -281,24 +283,34 @@ static bool prepare(struct sample *sample) {
   return sample->log_w != NULL;
 }
 
-/* Is it done sooner than others are told of it? */
-static bool is_quick(const struct sample *sample) {
+static double flops_of(const struct sample *sample) {
   const struct boltz_checkpoint *checkpoint = &sample->version->checkpoint;
   double flow = checkpoint->flow.flops[checkpoint->weights.precision];
   double energy = API_ENERGY_FLOPS / (double)api_energy_tile(sample->model->energy.dim);
-  return (double)sample->tiles.n * (flow + energy) <= QUICK_FLOPS;
+  return (double)sample->tiles.n * (flow + energy);
 }
 
-/* The quickest are drawn here; a small request joins those that wait; the tiles of a large one are
-   the pool's. */
+/* Among how many workers that have nothing else to do its rows are worth being shared. */
+static size_t sharers(const struct sample *sample) {
+  size_t n = sample->tiles.n;
+  if (n < 2 * SHARE || flops_of(sample) < SHARED_FLOPS) return 1;
+  size_t idle = (size_t)pool_idle(sample->tiles.request->server->pool);
+  return idle < n / SHARE ? idle : n / SHARE;
+}
+
+/* The quickest are drawn here; a small request joins those that wait, unless nobody works; the
+   tiles of a large one are the pool's. */
 static void begin(struct sample *sample) {
   struct tiles *tiles = &sample->tiles;
-  if (tiles->n > SMALL || tiles->n > tiles->rows) {
+  bool large = tiles->n > SMALL || tiles->n > tiles->rows;
+  size_t workers = large ? 1 : sharers(sample);
+  if (large || workers > 1) {
+    if (!large) tiles->rows = (tiles->n + workers - 1) / workers;
     request_later(tiles->request);
     api_tiles_start(tiles);
     return;
   }
-  bool quick = is_quick(sample);
+  bool quick = flops_of(sample) <= QUICK_FLOPS;
   if (!quick) request_later(tiles->request);
   if (!api_tiles_prepare(tiles)) return;
   sample->piece = (struct piece){
