@@ -1,6 +1,7 @@
 /* flow.c - base density and layers over one flat weight vector. */
 #include "boltz/flow.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +41,10 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
                                  struct boltz_arena *arena, struct boltz_flow *flow) {
   *flow = (struct boltz_flow){.spec = *spec, .dim = dim, .nlayers = spec->nlayers};
   flow->layers = BOLTZ_NEW_ARRAY(arena, (size_t)spec->nlayers + 1, struct boltz_layer);
-  if (!flow->layers) return BOLTZ_NO_MEMORY;
+  struct boltz_domain *domain = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
+  if (!flow->layers || !domain) return BOLTZ_NO_MEMORY;
+  for (int j = 0; j < dim; j++) domain[j].type = BOLTZ_REAL;
+  flow->domain = domain;
   for (int i = 0; i < flow->nlayers; i++) {
     struct boltz_layer *layer = &flow->layers[i];
     *layer = (struct boltz_layer){.kind = spec->layers[i].kind,
@@ -52,6 +56,7 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
                                   .t_offset = flow->nturned};
     const enum boltz_status status = layer->kind->build(layer, arena);
     if (status != BOLTZ_OK) return boltz_fail_under(status, "/layers/%d", i);
+    boltz_layer_domains(layer, domain);
     layer->tensors = count_tensors(layer);
     flow->nw += layer->nw;
     flow->npacked += layer->npacked;
@@ -195,6 +200,39 @@ void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights
   boltz_flow_push(flow, weights, x, log_q, scratch);
 }
 
+/* Near an end of an interval the last digit of x may be much of its distance to the end: then x
+   stands for another latent than the one that it was made of. */
+#define COARSE 1e-12
+
+static bool is_coarse(const struct boltz_flow *flow, const struct boltz_batch *x, size_t i) {
+  for (int j = 0; j < x->dim; j++) {
+    const struct boltz_domain *domain = &flow->domain[j];
+    if (domain->type != BOLTZ_INTERVAL) continue;
+    const double v = x->col[j][i], to_end = fmin(v - domain->low, domain->high - v);
+    if (fabs(v) * DBL_EPSILON > COARSE * to_end) return true;
+  }
+  return false;
+}
+
+/* The density of those rows is taken at x as it is, not as it was meant. */
+static void look_again(const struct boltz_flow *flow, const struct boltz_weights *weights,
+                       const struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
+  struct boltz_batch rows;
+  size_t n = 0, at = 0;
+  bool ends = false;
+  for (int j = 0; j < x->dim; j++) ends |= flow->domain[j].type == BOLTZ_INTERVAL;
+  for (size_t i = 0; ends && i < x->n; i++) n += is_coarse(flow, x, i);
+  if (n == 0) return;
+  double *again = boltz_arena_scratch(scratch, n, sizeof *again);
+  const bool room = again && boltz_batch_new(scratch, n, x->dim, &rows) == BOLTZ_OK;
+  for (size_t i = 0; room && i < x->n; i++)
+    if (is_coarse(flow, x, i)) boltz_batch_copy(&rows, at++, x, i, 1);
+  if (room) boltz_flow_log_density(flow, weights, &rows, again, scratch);
+  at = 0;
+  for (size_t i = 0; i < x->n; i++)
+    if (is_coarse(flow, x, i)) log_q[i] = room ? again[at++] : NAN;
+}
+
 void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *weights,
                      struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
   const struct boltz_flow_spec *spec = &flow->spec;
@@ -206,6 +244,7 @@ void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *
   spec->base->log_density(spec->base_settings, x, log_q, NULL);
   boltz_flow_transform(flow, weights, BOLTZ_TO_X, x, log_det, scratch);
   add(x->n, -1, log_det, log_q);
+  look_again(flow, weights, x, log_q, scratch);
   boltz_arena_release(scratch, mark);
 }
 

@@ -16,12 +16,7 @@ static enum boltz_status try_layer(const struct boltz_layer_kind *kind, const vo
   struct boltz_layer layer = {.kind = kind, .settings = settings, .dim = dim};
   const struct boltz_mark mark = boltz_arena_mark(arena);
   const enum boltz_status status = kind->build ? kind->build(&layer, arena) : BOLTZ_OK;
-  if (status == BOLTZ_OK && domain) {
-    if (kind->domains)
-      kind->domains(&layer, domain);
-    else
-      for (int j = 0; j < dim; j++) domain[j].type = BOLTZ_REAL;
-  }
+  if (status == BOLTZ_OK && domain) boltz_layer_domains(&layer, domain);
   boltz_arena_release(arena, mark);
   return status;
 }

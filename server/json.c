@@ -47,6 +47,14 @@ void json_add_raw(cJSON *object, const char *key, const char *json) {
     cJSON_AddNullToObject(object, key);
 }
 
+static cJSON *tree_item(const struct boltz_json *tree) {
+  struct boltz_text text = {0};
+  boltz_json_print(tree, &text);
+  cJSON *item = text.failed ? cJSON_CreateNull() : cJSON_CreateRaw(text.data);
+  boltz_text_free(&text);
+  return item;
+}
+
 static cJSON *value_item(const struct boltz_field *field, const struct boltz_value *value) {
   cJSON *list;
   char text[24];
@@ -64,6 +72,8 @@ static cJSON *value_item(const struct boltz_field *field, const struct boltz_val
       for (size_t k = 0; k < value->n; k++)
         cJSON_AddItemToArray(list, json_number(value->numbers[k]));
       return list;
+    case BOLTZ_VALUE_JSON:
+      return tree_item(value->tree);
     default:
       return cJSON_CreateNull();
   }

@@ -232,13 +232,15 @@ static void add_coordinates(cJSON *record, const struct boltz_energy *energy) {
   }
 }
 
-static void add_variables(cJSON *record, const struct boltz_energy_kind *kind) {
+static void add_variables(cJSON *record, const struct boltz_energy *energy) {
   cJSON *list = cJSON_AddArrayToObject(record, "variables");
-  for (const struct boltz_variable *v = kind->variables; v && v->name; v++) {
-    cJSON *variable = cJSON_CreateObject();
-    json_add_text(variable, "name", v->name);
-    json_add_text(variable, "doc", v->doc);
-    cJSON_AddItemToArray(list, variable);
+  const struct boltz_variable *variable;
+  for (int k = 0; (variable = boltz_energy_variable_at(energy, k)); k++) {
+    cJSON *item = cJSON_CreateObject();
+    json_add_text(item, "name", variable->name);
+    json_add_integer(item, "width", boltz_variable_width(energy, variable));
+    json_add_text(item, "doc", variable->doc);
+    cJSON_AddItemToArray(list, item);
   }
 }
 
@@ -267,7 +269,7 @@ struct cJSON *registry_model_record(struct registry *registry, const char *name)
   json_add_number(record, "temperature", model->energy.temperature);
   json_add_integer(record, "dim", model->energy.dim);
   add_coordinates(record, &model->energy);
-  add_variables(record, model->energy.kind);
+  add_variables(record, &model->energy);
   add_versions(record, registry, model);
   json_add_text(record, "created_at", time);
   model_release(model);

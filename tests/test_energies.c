@@ -1,9 +1,10 @@
 /* test_energies.c - laws that every energy keeps, and the exact numbers of each. */
 #include "boltz/energy.h"
+#include "boltz/json.h"
 #include "boltz/rng.h"
 #include "tests/check.h"
 
-/* An energy of a kind with its default settings, in an arena of its own. */
+/* An energy of a kind with the settings of its example, in an arena of its own. */
 struct specimen {
   struct boltz_arena *arena;
   void *settings;
@@ -12,9 +13,14 @@ struct specimen {
 
 static struct specimen specimen_open(const struct boltz_energy_kind *kind) {
   struct specimen s = {.arena = boltz_arena_open(0)};
+  const char *text = kind->example ? kind->example : "{}";
+  struct boltz_json *json;
   s.settings = boltz_arena_alloc(s.arena, 1, kind->settings_size + 1);
-  boltz_field_defaults(kind->fields, s.settings);
-  CHECK_INT(boltz_energy_new(kind, s.settings, 1, s.arena, &s.energy), BOLTZ_OK);
+  CHECK_INT(boltz_json_parse(text, strlen(text), 9, s.arena, &json), BOLTZ_OK);
+  CHECK_MSG(boltz_json_fields(json, kind->fields, NULL, s.settings, s.arena) == BOLTZ_OK, "%s: %s",
+            kind->name, boltz_error());
+  CHECK_MSG(boltz_energy_new(kind, s.settings, 1, s.arena, &s.energy) == BOLTZ_OK, "%s: %s",
+            kind->name, boltz_error());
   return s;
 }
 
@@ -26,6 +32,28 @@ static struct boltz_batch batch_new(struct specimen *s, size_t n) {
   struct boltz_batch x;
   CHECK_INT(boltz_batch_new(s->arena, n, s->energy.dim, &x), BOLTZ_OK);
   return x;
+}
+
+/* Downhill until no energy is so large that differences of it say nothing: particles that were
+   thrown on each other part. */
+static void relax(struct specimen *s, struct boltz_batch *x) {
+  struct boltz_batch g = batch_new(s, x->n);
+  double *u = BOLTZ_NEW_ARRAY(s->arena, x->n, double), worst = INFINITY;
+  for (int step = 0; step < 3000 && worst > 300; step++) {
+    boltz_energy_eval(&s->energy, 1, x, u, &g, s->arena);
+    worst = 0;
+    for (size_t i = 0; i < x->n; i++) {
+      worst = fmax(worst, u[i]);
+      if (!(u[i] > 300)) continue;
+      for (int j = 0; j < s->energy.dim; j++) {
+        const struct boltz_domain *d = &s->energy.domain[j];
+        const double to = x->col[j][i] - copysign(fmin(fabs(g.col[j][i]), 0.01), g.col[j][i]);
+        const bool leaves = d->type == BOLTZ_INTERVAL && !(to > d->low && to < d->high);
+        if (!leaves) x->col[j][i] = to;
+      }
+    }
+    boltz_energy_wrap(&s->energy, x);
+  }
 }
 
 /* Points inside, well away from the edges: normal in a real coordinate, uniform in another. */
@@ -41,6 +69,7 @@ static struct boltz_batch random_inside(struct specimen *s, size_t n) {
           d->type == BOLTZ_REAL ? 1.5 * z[0] : d->low + (d->high - d->low) * (0.01 + 0.98 * u[0]);
     }
   }
+  relax(s, &x);
   return x;
 }
 
@@ -172,19 +201,81 @@ static void every_energy_keeps_its_domain(void) {
   }
 }
 
+/* A variable of all rows, and of some of them alone: what is drawn belongs to the row. */
+static void check_variable(struct specimen *s, const struct boltz_variable *v,
+                           const struct boltz_batch *x) {
+  enum { FIRST = 5, SOME = 3 };
+  const int width = boltz_variable_width(&s->energy, v);
+  struct boltz_batch some, all_values, values;
+  CHECK(v->doc && *v->doc);
+  CHECK_INT(boltz_batch_new(s->arena, x->n, width, &all_values), BOLTZ_OK);
+  CHECK_INT(boltz_batch_new(s->arena, SOME, width, &values), BOLTZ_OK);
+  CHECK_INT(boltz_batch_view(s->arena, x, FIRST, SOME, &some), BOLTZ_OK);
+  boltz_variable_eval(&s->energy, v, 1, 3, 100, x, &all_values, s->arena);
+  boltz_variable_eval(&s->energy, v, 1, 3, 100 + FIRST, &some, &values, s->arena);
+  for (int j = 0; j < width; j++) {
+    for (size_t i = 0; i < x->n; i++)
+      CHECK_MSG(isfinite(all_values.col[j][i]), "%s %s", s->energy.kind->name, v->name);
+    for (size_t i = 0; i < SOME; i++)
+      CHECK_MSG(values.col[j][i] == all_values.col[j][FIRST + i], "%s %s", s->energy.kind->name,
+                v->name);
+  }
+}
+
 static void every_variable_is_finite_inside(void) {
   enum { N = 20 };
   const struct boltz_energy_kind *kind;
   for (int k = 0; (kind = boltz_energy_kind_at(k)); k++) {
     struct specimen s = specimen_open(kind);
     struct boltz_batch x = random_inside(&s, N);
-    double value[N];
-    for (const struct boltz_variable *v = kind->variables; v && v->name; v++) {
-      CHECK(boltz_energy_variable(&s.energy, v->name) == v && v->doc && *v->doc);
-      v->eval(s.settings, &x, value);
-      for (int i = 0; i < N; i++) CHECK_MSG(isfinite(value[i]), "%s %s", kind->name, v->name);
+    const struct boltz_variable *v;
+    for (int at = 0; (v = boltz_energy_variable_at(&s.energy, at)); at++) {
+      CHECK(boltz_energy_variable(&s.energy, v->name) == v);
+      check_variable(&s, v, &x);
     }
     CHECK(!boltz_energy_variable(&s.energy, "no such variable"));
+    specimen_close(&s);
+  }
+}
+
+/* u(y) - u(x) with one site moved, at every site. */
+static void check_differences(struct specimen *s) {
+  enum { N = 12 };
+  const struct boltz_energy_kind *kind = s->energy.kind;
+  const int width = kind->site_width(s->settings);
+  const double temperature = 0.8;
+  struct boltz_batch x = random_inside(s, N), y = batch_new(s, N), moved;
+  double u[N], v[N], du[N];
+  CHECK(width >= 1 && s->energy.dim % width == 0);
+  CHECK_INT(boltz_batch_new(s->arena, N, width, &moved), BOLTZ_OK);
+  boltz_energy_eval(&s->energy, temperature, &x, u, NULL, s->arena);
+  for (int site = 0; site < s->energy.dim / width; site++) {
+    boltz_batch_copy(&y, 0, &x, 0, N);
+    for (int k = 0; k < width; k++)
+      for (size_t i = 0; i < N; i++) {
+        double z[2];
+        boltz_rng_normal(8, BOLTZ_STREAM_TEST, i, (uint32_t)(site * width + k), z);
+        y.col[site * width + k][i] += 0.02 * z[0];
+      }
+    boltz_energy_wrap(&s->energy, &y);
+    for (int k = 0; k < width; k++)
+      memcpy(moved.col[k], y.col[site * width + k], N * sizeof(double));
+    boltz_energy_eval(&s->energy, temperature, &y, v, NULL, s->arena);
+    kind->difference(s->settings, temperature, &x, site, &moved, du, s->arena);
+    for (int i = 0; i < N; i++)
+      CHECK_MSG(
+          !isfinite(v[i]) || fabs(du[i] - (v[i] - u[i])) <= 1e-11 * (1 + fabs(u[i]) + fabs(v[i])),
+          "%s, site %d: %.15g, not %.15g", kind->name, site, du[i], v[i] - u[i]);
+  }
+}
+
+static void a_difference_is_that_of_the_energies_at_every_site(void) {
+  const struct boltz_energy_kind *kind;
+  for (int k = 0; (kind = boltz_energy_kind_at(k)); k++) {
+    CHECK_MSG(!kind->site_width == !kind->difference, "%s", kind->name);
+    if (!kind->difference) continue;
+    struct specimen s = specimen_open(kind);
+    check_differences(&s);
     specimen_close(&s);
   }
 }
@@ -381,6 +472,7 @@ int main(int argc, char **argv) {
   RUN(every_energy_gradient_matches_differences);
   RUN(every_energy_keeps_its_domain);
   RUN(every_variable_is_finite_inside);
+  RUN(a_difference_is_that_of_the_energies_at_every_site);
   RUN(coordinates_have_names_from_x1);
   RUN(periodic_coordinates_are_wrapped_first);
   RUN(an_impossible_energy_is_refused);

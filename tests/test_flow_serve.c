@@ -157,6 +157,34 @@ static void far_samples_weigh_no_more_than_in_fp32(void) {
   }
 }
 
+/* The pair's first coordinate within 1e-6 of the interval's upper end, where a last digit of x is
+   worth 1e-11 of log q and more: what is given is the density of x as it is given. */
+static void the_density_near_an_end_is_that_of_the_rounded_sample(void) {
+  struct world world;
+  open_world(files[1], &world);
+  for (int p = 0; p < BOLTZ_PRECISIONS; p++) {
+    double log_q[ROWS], worst = 0, nearest = INFINITY;
+    serve(&world, (enum boltz_precision)p);
+    for (size_t i = 0; i < ROWS; i++) {
+      const double far = 4.6 + 3.0 * (double)i / ROWS;
+      world.x.col[0][i] = i % 2 ? far : -far;
+      world.x.col[1][i] = sin((double)i);
+    }
+    boltz_flow_push(&world.checkpoint.flow, &world.checkpoint.weights, &world.x, world.log_q,
+                    world.scratch);
+    boltz_batch_copy(&world.y, 0, &world.x, 0, ROWS);
+    boltz_flow_log_density(&world.checkpoint.flow, &world.checkpoint.weights, &world.y, log_q,
+                           world.scratch);
+    for (size_t i = 0; i < ROWS; i++) {
+      worst = fmax(worst, fabs(log_q[i] - world.log_q[i]));
+      nearest = fmin(nearest, 4 - world.x.col[0][i]);
+    }
+    CHECK(nearest < 1e-6);
+    CHECK_MSG(worst <= 1e-12, "%s: log q is off by %g", boltz_precision_names[p], worst);
+  }
+  close_world(&world);
+}
+
 static void no_precision_depends_on_how_a_batch_is_cut(void) {
   for (size_t f = 0; f < FILES; f++) {
     struct world world;
@@ -244,6 +272,7 @@ int main(int argc, char **argv) {
   RUN(log_z_is_exact_in_every_precision);
   RUN(the_density_of_a_sample_is_that_it_was_drawn_with);
   RUN(far_samples_weigh_no_more_than_in_fp32);
+  RUN(the_density_near_an_end_is_that_of_the_rounded_sample);
   RUN(no_precision_depends_on_how_a_batch_is_cut);
   RUN(every_kernel_serves_the_same_bits);
   RUN(a_table_needs_one_coordinate_and_a_precision_a_conditioner);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boltz/json.h"
 #include "boltz/text.h"
 
 const struct boltz_field *boltz_field_find(const struct boltz_field *fields, const char *name) {
@@ -16,8 +17,8 @@ const struct boltz_field *boltz_field_find(const struct boltz_field *fields, con
 }
 
 const char *boltz_field_type_name(enum boltz_field_type type) {
-  static const char *const names[] = {"number", "integer", "seed",     "boolean",
-                                      "string", "choice",  "integers", "numbers"};
+  static const char *const names[] = {"number", "integer",  "seed",    "boolean", "string",
+                                      "choice", "integers", "numbers", "json"};
   return names[type];
 }
 
@@ -47,6 +48,9 @@ void boltz_field_defaults(const struct boltz_field *fields, void *settings) {
       case BOLTZ_FIELD_DOUBLES:
         *(struct boltz_doubles *)at = (struct boltz_doubles){0};
         break;
+      case BOLTZ_FIELD_JSON:
+        *(const struct boltz_json **)at = NULL;
+        break;
     }
   }
 }
@@ -60,9 +64,9 @@ static const char *found(const struct boltz_value *value) {
 static enum boltz_status wrong_type(const struct boltz_field *field,
                                     const struct boltz_value *value) {
   static const char *const wanted[] = {
-      "a number",           "an integer",       "an integer or a string of digits",
-      "true or false",      "a string",         "a string",
-      "a list of integers", "a list of numbers"};
+      "a number",           "an integer",        "an integer or a string of digits",
+      "true or false",      "a string",          "a string",
+      "a list of integers", "a list of numbers", "JSON"};
   char pointer[128];
   bool element =
       value->type == BOLTZ_VALUE_OTHER && value->bad != SIZE_MAX && field->type >= BOLTZ_FIELD_INTS;
@@ -215,6 +219,15 @@ static enum boltz_status set_list(const struct boltz_field *field, const struct 
   return BOLTZ_OK;
 }
 
+static enum boltz_status set_json(const struct boltz_field *field, const struct boltz_value *value,
+                                  void *at, struct boltz_arena *arena) {
+  if (!value->tree) return wrong_type(field, value);
+  const struct boltz_json *copy = boltz_json_copy(value->tree, arena);
+  if (!copy) return BOLTZ_NO_MEMORY;
+  *(const struct boltz_json **)at = copy;
+  return BOLTZ_OK;
+}
+
 enum boltz_status boltz_field_set(const struct boltz_field *field, void *settings,
                                   const struct boltz_value *value, struct boltz_arena *arena) {
   static const enum boltz_value_type takes[] = {
@@ -225,6 +238,7 @@ enum boltz_status boltz_field_set(const struct boltz_field *field, void *setting
     if (field->nullable) *(double *)at = NAN;
     return BOLTZ_OK;
   }
+  if (field->type == BOLTZ_FIELD_JSON) return set_json(field, value, at, arena);
   bool fits = value->type == takes[field->type] ||
               (field->type == BOLTZ_FIELD_SEED && value->type == BOLTZ_VALUE_TEXT);
   if (!fits) return wrong_type(field, value);
@@ -275,6 +289,10 @@ enum boltz_status boltz_field_get(const struct boltz_field *field, const void *s
     case BOLTZ_FIELD_CHOICE:
       value->text = *(const char *const *)at;
       value->type = value->text ? BOLTZ_VALUE_TEXT : BOLTZ_VALUE_NULL;
+      return BOLTZ_OK;
+    case BOLTZ_FIELD_JSON:
+      value->tree = *(const struct boltz_json *const *)at;
+      value->type = value->tree ? BOLTZ_VALUE_JSON : BOLTZ_VALUE_NULL;
       return BOLTZ_OK;
     case BOLTZ_FIELD_DOUBLES: {
       const struct boltz_doubles *list = at;

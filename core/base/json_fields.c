@@ -8,7 +8,7 @@
 #include "core/base/pointer.h"
 
 struct boltz_value boltz_json_value(const struct boltz_json *node) {
-  struct boltz_value value = {.type = BOLTZ_VALUE_OTHER, .bad = SIZE_MAX};
+  struct boltz_value value = {.type = BOLTZ_VALUE_OTHER, .tree = node, .bad = SIZE_MAX};
   switch (node->type) {
     case BOLTZ_JSON_NULL:
       value.type = BOLTZ_VALUE_NULL;
@@ -113,6 +113,9 @@ static void print_value(const struct boltz_value *value, bool integer, struct bo
         print_number(value->numbers[k], integer, text);
       }
       boltz_text_puts(text, "]");
+      break;
+    case BOLTZ_VALUE_JSON:
+      boltz_json_print(value->tree, text);
       break;
     default:
       boltz_text_puts(text, "null");

@@ -29,13 +29,13 @@ const struct boltz_energy_kind *boltz_energy_kind_find(const char *name) {
   return NULL;
 }
 
-enum boltz_status boltz_energy_new(const struct boltz_energy_kind *kind, const void *settings,
+enum boltz_status boltz_energy_new(const struct boltz_energy_kind *kind, void *settings,
                                    double temperature, struct boltz_arena *arena,
                                    struct boltz_energy *energy) {
   if (!(temperature >= BOLTZ_TEMPERATURE_MIN && temperature <= BOLTZ_TEMPERATURE_MAX))
     return boltz_fail(BOLTZ_OUT_OF_RANGE, "temperature = %g is not in [%g, %g]", temperature,
                       BOLTZ_TEMPERATURE_MIN, BOLTZ_TEMPERATURE_MAX);
-  if (kind->check) BOLTZ_TRY(kind->check(settings));
+  if (kind->complete) BOLTZ_TRY(kind->complete(settings, arena));
 
   int dim = kind->dim(settings);
   if (dim < 1 || dim > BOLTZ_DIM_MAX)
@@ -212,10 +212,31 @@ int boltz_energy_coordinate(const struct boltz_energy *energy, const char *name)
   return number - 1;
 }
 
-const struct boltz_variable *boltz_energy_variable(const struct boltz_energy *energy,
-                                                   const char *name) {
+int boltz_variable_width(const struct boltz_energy *energy, const struct boltz_variable *variable) {
+  return variable->width ? variable->width(energy->settings) : 1;
+}
+
+const struct boltz_variable *boltz_energy_variable_at(const struct boltz_energy *energy,
+                                                      int index) {
   const struct boltz_variable *variable = energy->kind->variables;
   for (; variable && variable->name; variable++)
+    if (boltz_variable_width(energy, variable) > 0 && index-- == 0) return variable;
+  return NULL;
+}
+
+const struct boltz_variable *boltz_energy_variable(const struct boltz_energy *energy,
+                                                   const char *name) {
+  const struct boltz_variable *variable;
+  for (int k = 0; (variable = boltz_energy_variable_at(energy, k)); k++)
     if (strcmp(variable->name, name) == 0) return variable;
   return NULL;
+}
+
+void boltz_variable_eval(const struct boltz_energy *energy, const struct boltz_variable *variable,
+                         double temperature, uint64_t seed, uint64_t first,
+                         const struct boltz_batch *x, struct boltz_batch *value,
+                         struct boltz_arena *scratch) {
+  struct boltz_mark mark = boltz_arena_mark(scratch);
+  variable->eval(energy->settings, temperature, seed, first, x, value, scratch);
+  boltz_arena_release(scratch, mark);
 }

@@ -24,3 +24,11 @@ const struct boltz_layer_kind *boltz_layer_kind_find(const char *name) {
     if (strcmp(kinds[k]->name, name) == 0) return kinds[k];
   return NULL;
 }
+
+void boltz_layer_domains(const struct boltz_layer *layer, struct boltz_domain *domain) {
+  if (layer->kind->domains) {
+    layer->kind->domains(layer, domain);
+    return;
+  }
+  for (int j = 0; j < layer->dim; j++) domain[j].type = BOLTZ_REAL;
+}

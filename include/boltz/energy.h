@@ -14,12 +14,19 @@ struct boltz_domain {
   double low, high;
 };
 
-/** A collective variable: a function of a configuration, by name. */
+/** A function of a configuration, by name: a collective variable if it is one number, else
+ * something that a configuration stands for, such as the spins of a field. */
 struct boltz_variable {
   const char *name;
   const char *doc;
-  /* x [n, dim] in, value [n] out */
-  void (*eval)(const void *settings, const struct boltz_batch *x, double *value);
+
+  /* Numbers a configuration; 0: it does not exist with these settings. NULL: 1. */
+  int (*width)(const void *settings);
+
+  /* value [n, width] of x [n, dim]. What is drawn is drawn of (seed, BOLTZ_STREAM_HIDDEN, first +
+     i) alone: all variables of a configuration see the same. */
+  void (*eval)(const void *settings, double temperature, uint64_t seed, uint64_t first,
+               const struct boltz_batch *x, struct boltz_batch *value, struct boltz_arena *scratch);
 };
 
 /** A kind of energy: the constant table at the end of its file. */
@@ -29,12 +36,13 @@ struct boltz_energy_kind {
   const char *source; /* where it comes from */
   const struct boltz_field *fields;
   size_t settings_size;
+  const char *example; /* settings to try it with, a JSON object; NULL: the defaults will do */
 
   /* Number of coordinates. */
   int (*dim)(const void *settings);
 
-  /* Checks between settings; NULL: none are needed. */
-  enum boltz_status (*check)(const void *settings);
+  /* Check settings against each other and add what follows from them; NULL: nothing does. */
+  enum boltz_status (*complete)(void *settings, struct boltz_arena *arena);
 
   /* Domain of coordinate j (0-based); NULL: every coordinate is real. */
   void (*domain)(const void *settings, int j, struct boltz_domain *domain);
@@ -48,6 +56,16 @@ struct boltz_energy_kind {
                   struct boltz_batch *gu, struct boltz_arena *scratch);
 
   const struct boltz_variable *variables; /* ends with a NULL name; NULL: none */
+
+  /* Particles, spins, fields that move alone: site k has the coordinates k width, k width + 1, ...
+     NULL: there are none. */
+  int (*site_width)(const void *settings);
+
+  /* u(y; T) - u(x; T) [n], y being x but for the coordinates of one site, which are moved [n,
+     width]; both are inside. For less than the whole energy costs; goes with site_width. */
+  void (*difference)(const void *settings, double temperature, const struct boltz_batch *x,
+                     int site, const struct boltz_batch *moved, double *du,
+                     struct boltz_arena *scratch);
 };
 
 /** An energy at work: a kind, its settings, a temperature. Immutable once made. */
@@ -68,10 +86,11 @@ const struct boltz_energy_kind *boltz_energy_kind_find(const char *name);
 #define BOLTZ_TEMPERATURE_MAX 1e6
 
 /**
- * Make an energy in the arena; `settings` was filled through the kind's fields and is kept by
- * reference. Errors: OUT_OF_RANGE (temperature, dim, the kind's own check), NO_MEMORY.
+ * Make an energy in the arena; `settings` was filled through the kind's fields, is completed and
+ * kept by reference. Errors: OUT_OF_RANGE (temperature, dim), those of the kind's complete(),
+ * NO_MEMORY.
  */
-enum boltz_status boltz_energy_new(const struct boltz_energy_kind *kind, const void *settings,
+enum boltz_status boltz_energy_new(const struct boltz_energy_kind *kind, void *settings,
                                    double temperature, struct boltz_arena *arena,
                                    struct boltz_energy *energy);
 
@@ -103,8 +122,22 @@ void boltz_energy_wrap(const struct boltz_energy *energy, struct boltz_batch *x)
 /** Index of the coordinate "x<j>" (0-based), or -1. */
 int boltz_energy_coordinate(const struct boltz_energy *energy, const char *name);
 
-/** The collective variable of that name, or NULL. "energy" is not among them: callers have it. */
+/** The variable of that name, NULL when the energy has none. "energy" is not among them: callers
+ * have it. */
 const struct boltz_variable *boltz_energy_variable(const struct boltz_energy *energy,
                                                    const char *name);
+
+/** Variable number `index` of those that this energy has; NULL past the last. */
+const struct boltz_variable *boltz_energy_variable_at(const struct boltz_energy *energy, int index);
+
+int boltz_variable_width(const struct boltz_energy *energy, const struct boltz_variable *variable);
+
+/** Its value [n, width] at x [n, dim]; row i is sample first + i of the seed. Scratch is given
+ * back.
+ */
+void boltz_variable_eval(const struct boltz_energy *energy, const struct boltz_variable *variable,
+                         double temperature, uint64_t seed, uint64_t first,
+                         const struct boltz_batch *x, struct boltz_batch *value,
+                         struct boltz_arena *scratch);
 
 #endif

@@ -20,7 +20,11 @@ enum boltz_field_type {
   BOLTZ_FIELD_CHOICE,  /* const char *, one of the choices */
   BOLTZ_FIELD_INTS,    /* struct boltz_ints */
   BOLTZ_FIELD_DOUBLES, /* struct boltz_doubles */
+  BOLTZ_FIELD_JSON,    /* const struct boltz_json *, what no other type holds: whose setting it is
+                          looks into it; NULL when absent */
 };
+
+struct boltz_json;
 
 struct boltz_ints {
   size_t n;
@@ -60,12 +64,14 @@ struct boltz_value {
     BOLTZ_VALUE_TEXT,
     BOLTZ_VALUE_NUMBERS, /* list of numbers; also the empty list */
     BOLTZ_VALUE_OTHER,   /* an object, or a list with something else in it */
+    BOLTZ_VALUE_JSON,    /* out of a setting only: whatever tree is */
   } type;
   bool truth;
   double number;
   const char *text; /* TEXT: the text; NUMBER: the literal or NULL */
   size_t n;         /* NUMBERS */
   const double *numbers;
+  const struct boltz_json *tree; /* what the value was read from; NULL: not from JSON */
   size_t bad; /* OTHER: index of the first list element that is no number; SIZE_MAX: not a list */
 };
 

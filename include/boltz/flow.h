@@ -48,7 +48,8 @@ struct boltz_flow {
   int nlayers;
   struct boltz_layer *layers; /* [nlayers], in the direction z to x */
   size_t nw, npacked, nturned;
-  double flops[BOLTZ_PRECISIONS]; /* of one row, one way */
+  const struct boltz_domain *domain; /* [dim] where the layers leave the coordinates */
+  double flops[BOLTZ_PRECISIONS];    /* of one row, one way */
 };
 
 /**

@@ -43,6 +43,12 @@ enum boltz_status boltz_json_parse(const char *bytes, size_t size, int max_depth
 /** The member of an object, or NULL (also when `object` is NULL or no object). */
 const struct boltz_json *boltz_json_member(const struct boltz_json *object, const char *key);
 
+/** A copy of a node and all below it, without the node's key and neighbours; NULL: no memory. */
+struct boltz_json *boltz_json_copy(const struct boltz_json *node, struct boltz_arena *arena);
+
+/** Append it as compact JSON, numbers in shortest form. */
+void boltz_json_print(const struct boltz_json *node, struct boltz_text *text);
+
 /** The node as a settings value. */
 struct boltz_value boltz_json_value(const struct boltz_json *node);
 

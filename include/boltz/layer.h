@@ -126,4 +126,7 @@ static inline void *boltz_layer_served(const struct boltz_layer *layer,
 const struct boltz_layer_kind *boltz_layer_kind_at(int index);
 const struct boltz_layer_kind *boltz_layer_kind_find(const char *name);
 
+/** Take domains [dim] through a layer, direction z to x. */
+void boltz_layer_domains(const struct boltz_layer *layer, struct boltz_domain *domain);
+
 #endif

@@ -84,7 +84,7 @@ void api_refused(struct request *request, enum registry_outcome outcome, const c
 
 /* ---- Work in tiles ---- */
 
-#define API_ARRAYS 5
+#define API_ARRAYS 16
 
 /** An array of the reply. */
 struct api_array {

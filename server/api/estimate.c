@@ -28,7 +28,7 @@ struct estimate {
 /* ---- One run of samples ---- */
 
 /* The columns that are measured, as views where they are there already. */
-static bool observe(const struct estimate *estimate, const struct api_drawn *drawn,
+static bool observe(const struct estimate *estimate, uint64_t first, const struct api_drawn *drawn,
                     const double **columns, struct boltz_arena *scratch) {
   const struct estimate_request *asked = &estimate->asked;
   for (int c = 0; c < asked->nobservables; c++) {
@@ -36,10 +36,11 @@ static bool observe(const struct estimate *estimate, const struct api_drawn *dra
     columns[c] = drawn->u;
     if (observable->coordinate >= 0) columns[c] = drawn->x.col[observable->coordinate];
     if (!observable->variable) continue;
-    double *value = boltz_arena_scratch(scratch, drawn->x.n, sizeof *value);
-    if (!value) return false;
-    observable->variable->eval(estimate->model->energy.settings, &drawn->x, value);
-    columns[c] = value;
+    struct boltz_batch value;
+    if (boltz_batch_new(scratch, drawn->x.n, 1, &value) != BOLTZ_OK) return false;
+    boltz_variable_eval(&estimate->model->energy, observable->variable, asked->options.temperature,
+                        asked->options.seed, first, &drawn->x, &value, scratch);
+    columns[c] = value.col[0];
   }
   return true;
 }
@@ -55,7 +56,7 @@ static bool measure(struct estimate *estimate, int lane, uint64_t first, size_t 
   size_t bad = api_draw(estimate->version, energy, options->temperature, options->seed, first,
                         &drawn, scratch);
   atomic_fetch_add(&estimate->non_finite, bad);
-  if (!observe(estimate, &drawn, columns, scratch)) return false;
+  if (!observe(estimate, first, &drawn, columns, scratch)) return false;
   boltz_estimator_add(estimate->estimator, lane, n, drawn.log_w, columns);
   return true;
 }

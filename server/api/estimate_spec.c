@@ -100,6 +100,10 @@ static enum boltz_status column_of(struct parse *parse, const char *name, const 
   struct observable observable = {.name = name};
   observable.coordinate = boltz_energy_coordinate(parse->energy, name);
   observable.variable = boltz_energy_variable(parse->energy, name);
+  if (observable.variable && boltz_variable_width(parse->energy, observable.variable) != 1)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer,
+                         "%s is %d numbers a configuration, of which an estimate takes one", name,
+                         boltz_variable_width(parse->energy, observable.variable));
   if (observable.coordinate < 0 && !observable.variable && strcmp(name, "energy") != 0)
     return boltz_fail_at(BOLTZ_UNKNOWN_NAME, pointer,
                          "\"%.64s\" is none of x1 … x%d, energy and the model's variables", name,

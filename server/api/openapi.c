@@ -159,6 +159,8 @@ static cJSON *value_schema(const struct boltz_field *field) {
       json_add_text(schema, "type", "string");
       add_choices(schema, field);
       break;
+    case BOLTZ_FIELD_JSON: /* anything; the description says what */
+      break;
   }
   return schema;
 }

@@ -53,9 +53,16 @@ const struct boltz_field api_sample_fields[] = {
      .doc = "of energy and weights; the model's when absent"},
     BOLTZ_FIELDS_END};
 
-/* What `include` may name, and which column it is. */
-enum include { ENERGY, LOG_Q, LOG_WEIGHT, LATENTS, INCLUDES };
-static const char *const include_names[INCLUDES] = {"energy", "log_q", "log_weight", "z"};
+/* What `include` may name: these, and the variables of the energy. */
+enum column { ENERGY, LOG_Q, LOG_WEIGHT, LATENTS, COLUMNS, VARIABLE = COLUMNS };
+static const char *const column_names[COLUMNS] = {"energy", "log_q", "log_weight", "z"};
+
+struct include {
+  enum column column;
+  const struct boltz_variable *variable;
+};
+
+#define INCLUDES (API_ARRAYS - 1) /* beside x */
 
 struct sample {
   struct tiles tiles; /* first: a round's pieces point here */
@@ -64,14 +71,30 @@ struct sample {
   struct version *version;
   struct sample_options options;
   int nincludes;
-  enum include includes[INCLUDES];
+  struct include includes[INCLUDES];
   double *log_w; /* [n] */
 };
 
-static int find_include(const char *name) {
-  for (int k = 0; k < INCLUDES; k++)
-    if (strcmp(name, include_names[k]) == 0) return k;
-  return -1;
+static bool find_include(const struct boltz_energy *energy, const char *name,
+                         struct include *include) {
+  *include = (struct include){0};
+  while (include->column < COLUMNS && strcmp(name, column_names[include->column]) != 0)
+    include->column++;
+  if (include->column == VARIABLE) include->variable = boltz_energy_variable(energy, name);
+  return include->column != VARIABLE || include->variable;
+}
+
+static enum boltz_status unknown_include(const struct boltz_energy *energy, const char *name,
+                                         const char *pointer) {
+  char known[256] = "";
+  const struct boltz_variable *variable;
+  for (int k = 0; (variable = boltz_energy_variable_at(energy, k)); k++) {
+    const size_t used = strlen(known);
+    snprintf(known + used, sizeof known - used, ", %s", variable->name);
+  }
+  return boltz_fail_at(BOLTZ_UNKNOWN_NAME, pointer,
+                       "include names \"%.64s\", which is none of energy, log_q, log_weight, z%s%s",
+                       name, known, strcmp(name, "x") == 0 ? "; x is always there" : "");
 }
 
 static enum boltz_status add_include(struct sample *sample, const struct boltz_json *node, int at) {
@@ -79,22 +102,24 @@ static enum boltz_status add_include(struct sample *sample, const struct boltz_j
   snprintf(pointer, sizeof pointer, "/include/%d", at);
   if (node->type != BOLTZ_JSON_STRING)
     return boltz_fail_at(BOLTZ_WRONG_TYPE, pointer, "include must be a list of names");
-  int which = find_include(node->text);
-  if (which < 0)
-    return boltz_fail_at(BOLTZ_UNKNOWN_NAME, pointer,
-                         "include names \"%.64s\", which is none of energy, log_q, log_weight, z%s",
-                         node->text, strcmp(node->text, "x") == 0 ? "; x is always there" : "");
+  const struct boltz_energy *energy = &sample->model->energy;
+  struct include include;
+  if (!find_include(energy, node->text, &include))
+    return unknown_include(energy, node->text, pointer);
   for (int k = 0; k < sample->nincludes; k++)
-    if (sample->includes[k] == (enum include)which)
+    if (sample->includes[k].column == include.column &&
+        sample->includes[k].variable == include.variable)
       return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "include names %s twice", node->text);
-  sample->includes[sample->nincludes++] = (enum include)which;
+  if (sample->nincludes == INCLUDES)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "include names more than %d", INCLUDES);
+  sample->includes[sample->nincludes++] = include;
   return BOLTZ_OK;
 }
 
 static enum boltz_status parse_include(struct sample *sample, const struct boltz_json *node) {
   if (!node) {
     sample->nincludes = 3;
-    for (int k = 0; k < 3; k++) sample->includes[k] = (enum include)k;
+    for (int k = 0; k < 3; k++) sample->includes[k] = (struct include){.column = (enum column)k};
     return BOLTZ_OK;
   }
   if (node->type != BOLTZ_JSON_ARRAY || node->numbers)
@@ -139,20 +164,52 @@ static void release(struct tiles *tiles) {
 
 static bool wants_latents(const struct sample *sample) {
   for (int k = 0; k < sample->nincludes; k++)
-    if (sample->includes[k] == LATENTS) return true;
+    if (sample->includes[k].column == LATENTS) return true;
   return false;
 }
 
+static int width_of(const struct sample *sample, const struct include *include) {
+  const struct boltz_energy *energy = &sample->model->energy;
+  if (include->variable) return boltz_variable_width(energy, include->variable);
+  return include->column == LATENTS ? energy->dim : 1;
+}
+
+/* The values of a variable at rows first … of the request; false: no memory. */
+static bool eval_variable(const struct sample *sample, const struct boltz_variable *variable,
+                          size_t first, const struct boltz_batch *x, struct boltz_batch *value,
+                          struct boltz_arena *scratch) {
+  const struct boltz_energy *energy = &sample->model->energy;
+  const struct sample_options *options = &sample->options;
+  if (boltz_batch_new(scratch, x->n, boltz_variable_width(energy, variable), value) != BOLTZ_OK)
+    return false;
+  boltz_variable_eval(energy, variable, options->temperature, options->seed,
+                      (uint64_t)options->first + first, x, value, scratch);
+  return true;
+}
+
 /* Keep and print rows first … of the request. */
-static bool print(struct sample *sample, size_t tile, size_t first, const struct api_drawn *drawn) {
+static bool print(struct sample *sample, size_t tile, size_t first, const struct api_drawn *drawn,
+                  struct boltz_arena *scratch) {
   size_t n = drawn->x.n;
   memcpy(sample->log_w + first, drawn->log_w, n * sizeof(double));
-  struct api_columns columns[1 + INCLUDES] = {{.batch = &drawn->x}};
-  const struct api_columns all[INCLUDES] = {{.column = drawn->u},
-                                            {.column = drawn->log_q},
-                                            {.column = drawn->log_w},
-                                            {.batch = &drawn->z}};
-  for (int k = 0; k < sample->nincludes; k++) columns[1 + k] = all[sample->includes[k]];
+  struct boltz_batch values[INCLUDES];
+  struct api_columns columns[API_ARRAYS] = {{.batch = &drawn->x}};
+  const struct api_columns all[COLUMNS] = {{.column = drawn->u},
+                                           {.column = drawn->log_q},
+                                           {.column = drawn->log_w},
+                                           {.batch = &drawn->z}};
+  for (int k = 0; k < sample->nincludes; k++) {
+    const struct include *include = &sample->includes[k];
+    if (!include->variable) {
+      columns[1 + k] = all[include->column];
+      continue;
+    }
+    if (!eval_variable(sample, include->variable, first, &drawn->x, &values[k], scratch))
+      return false;
+    columns[1 + k] = width_of(sample, include) == 1
+                         ? (struct api_columns){.column = values[k].col[0]}
+                         : (struct api_columns){.batch = &values[k]};
+  }
   return api_tiles_print(&sample->tiles, tile, n, columns);
 }
 
@@ -166,7 +223,7 @@ static bool draw_tile(struct tiles *tiles, size_t tile, size_t first, size_t n,
   size_t bad = api_draw(sample->version, energy, options->temperature, options->seed,
                         (uint64_t)options->first + first, &drawn, worker->scratch);
   atomic_fetch_add(&tiles->non_finite, bad);
-  return print(sample, tile, first, &drawn);
+  return print(sample, tile, first, &drawn, worker->scratch);
 }
 
 /* ---- Small requests of one version: one tile for all of them ---- */
@@ -216,7 +273,7 @@ static bool weigh_and_print(struct sample *sample, const struct api_drawn *drawn
   size_t bad =
       api_draw_weigh(&sample->model->energy, sample->options.temperature, &own, worker->scratch);
   atomic_store(&sample->tiles.non_finite, bad);
-  return print(sample, 0, 0, &own) && !boltz_arena_exhausted(worker->scratch);
+  return print(sample, 0, 0, &own, worker->scratch) && !boltz_arena_exhausted(worker->scratch);
 }
 
 static void draw_together(struct piece *pieces, size_t rows, struct worker *worker) {
@@ -274,9 +331,13 @@ static bool prepare(struct sample *sample) {
   struct tiles *tiles = &sample->tiles;
   int dim = sample->model->energy.dim;
   api_tiles_array(tiles, "x", "x", dim);
-  for (int k = 0; k < sample->nincludes; k++)
-    api_tiles_array(tiles, include_names[sample->includes[k]], "z",
-                    sample->includes[k] == LATENTS ? dim : 0);
+  for (int k = 0; k < sample->nincludes; k++) {
+    const struct include *include = &sample->includes[k];
+    const int width = width_of(sample, include);
+    const bool wide = width > 1 || include->column == LATENTS;
+    const char *name = include->variable ? include->variable->name : column_names[include->column];
+    api_tiles_array(tiles, name, name, wide ? width : 0);
+  }
   if (!api_tiles_fit(tiles)) return false;
   sample->log_w = boltz_arena_scratch(tiles->request->arena, tiles->n, sizeof(double));
   if (!sample->log_w) reply_status(tiles->request, BOLTZ_NO_MEMORY, "");
