@@ -154,7 +154,7 @@ static const struct boltz_energy_kind walled_kind = {
 static void samples_that_are_not_finite_are_skipped_and_counted(void) {
   enum { N = 500 };
   double log_q[N];
-  static const double walls[] = {INFINITY, NAN};
+  static double walls[] = {INFINITY, NAN};
   for (int k = 0; k < 2; k++) {
     struct world world;
     struct boltz_batch x;

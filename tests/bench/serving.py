@@ -151,7 +151,9 @@ def load(url, connections, seconds, body="", headers=()):
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))
         script.flush()
-        text = subprocess.run(["wrk", "-t1", "-c%d" % connections, "-d%ds" % max(1, round(seconds)),
+        # One thread of wrk would share a core with one server thread alone, and make its clients late.
+        threads = min(connections, os.cpu_count() or 1, 2)
+        text = subprocess.run(["wrk", "-t%d" % threads, "-c%d" % connections, "-d%ds" % max(1, round(seconds)),
                                "--timeout", "60s", "--latency", "-s", script.name, url],
                               capture_output=True, text=True).stdout
 
