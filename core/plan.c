@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define STAGE(member) offsetof(struct boltz_stage, member)
 
@@ -70,20 +71,30 @@ const struct boltz_field boltz_stage_fields[] = {
 
 enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct boltz_arena *arena,
                                   struct boltz_flow_spec *spec) {
-  static const char text[] =
-      "{\"base\":\"normal\",\"layers\":["
-      "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_cap\":2},"
-      "{\"type\":\"actnorm\"}]}";
+  /* Halves of two coordinates talk to each other in every block; of more it takes longer. */
+  char text[192];
+  const int n = snprintf(text, sizeof text,
+                         "{\"base\":\"normal\",\"layers\":["
+                         "{\"type\":\"realnvp\",\"blocks\":%d,\"hidden\":[64,64],\"scale_cap\":2},"
+                         "{\"type\":\"actnorm\"}]}",
+                         energy->dim > 2 ? 6 : 4);
   struct boltz_json *object;
-  BOLTZ_TRY(boltz_json_parse(text, sizeof text - 1, 8, arena, &object));
+  BOLTZ_TRY(boltz_json_parse(text, (size_t)n, 8, arena, &object));
   BOLTZ_TRY(boltz_flow_spec_parse(object, energy->dim, arena, spec));
   return boltz_flow_spec_complete(spec, energy, arena);
 }
 
 void boltz_plan_explore(const struct boltz_energy *energy, struct boltz_explore_options *options) {
-  (void)energy;
-  *options = (struct boltz_explore_options){
-      .walkers = 64, .rungs = 0, .hot = 32, .burn_in = 2000, .steps = 20000, .stride = 20};
+  /* What few coordinates cost little: more data leave less of their noise in the flow. */
+  const double steps = 320000.0 / energy->dim;
+  *options = (struct boltz_explore_options){.walkers = 64,
+                                            .rungs = 0,
+                                            .hot = 32,
+                                            .burn_in = 2000,
+                                            .steps = steps > 80000   ? 80000
+                                                     : steps < 20000 ? 20000
+                                                                     : (uint64_t)steps / 20 * 20,
+                                            .stride = 20};
 }
 
 void boltz_plan_stages(const struct boltz_energy *energy,

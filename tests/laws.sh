@@ -28,8 +28,8 @@ law "cblas.h and intrinsics stay under core/kernel" \
   "$(grep -lE '#include.*(cblas\.h|immintrin\.h)' $(code core include server) /dev/null | grep -v '^core/kernel/')"
 law "members of a list do not include each other" \
   "$(for family in energy layer base_density move; do
-    for file in core/$family/*.c; do
-      grep -l "#include \"core/$family/$(basename "$file" .c)\.[ch]\"" core/$family/*.c | grep -v "^$file$"
+    for member in $(sed -n 's/^BOLTZ_[A-Z_]*(\([a-z0-9_]*\)).*/\1/p' core/$family/list.h); do
+      grep -l "#include \"core/$family/$member\.[ch]\"" core/$family/*.c | grep -v "/$member\.c$"
     done
   done)"
 law "no file under core, include or server is longer than 500 lines" \

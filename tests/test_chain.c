@@ -1,6 +1,7 @@
 /* test_chain.c - walkers accept as Metropolis says, and replica exchange finds every well. */
 #include "boltz/chain.h"
 #include "tests/check.h"
+#include "tests/examples.h"
 
 /* Kinds of the test's own: a ring whose energy is cos, a half-space that answers NaN or an
  * infinity, a width that grows with T as u = U/T would not have it. */
@@ -71,7 +72,7 @@ static struct boltz_energy energy_new(struct boltz_arena *arena,
 
 static struct boltz_energy listed_energy(struct boltz_arena *arena, const char *name, double T) {
   const struct boltz_energy_kind *kind = boltz_energy_kind_find(name);
-  return energy_new(arena, kind, defaults(arena, kind->fields, kind->settings_size), T);
+  return energy_new(arena, kind, example_settings(arena, kind), T);
 }
 
 static struct boltz_chain chain_new(struct boltz_arena *arena, const struct boltz_energy *energy,
@@ -309,6 +310,51 @@ static void replica_exchange_works_on_a_ring(void) {
   boltz_arena_close(arena);
 }
 
+static double site_square(const struct boltz_batch *x, size_t i) {
+  double sum = 0;
+  for (int j = 0; j < x->dim; j++) sum += x->col[j][i] * x->col[j][i] / x->dim;
+  return sum;
+}
+
+static double polar_square(const struct boltz_batch *x, size_t i) {
+  return x->col[2][i] * x->col[2][i];
+}
+
+static double azimuth_cosine(const struct boltz_batch *x, size_t i) {
+  return cos(2 * x->col[3][i] - 1);
+}
+
+/* Where sites move alone: a free field, whose covariance is half the inverse of a matrix with the
+   eigenvalues m2 + 4 - 2 cos kx - 2 cos ky, and directors that do not see each other. */
+static void replica_exchange_moves_sites_as_the_energy_says(void) {
+  enum { L = 3 };
+  struct boltz_arena *arena = boltz_arena_open(0);
+  const struct boltz_explore_options options = {
+      .seed = 4, .burn_in = 300, .steps = 3000, .stride = 3};
+  const struct boltz_energy_kind *kind = boltz_energy_kind_find("phi4");
+  void *settings = example_settings(arena, kind);
+  set_number(kind->fields, settings, "L", L, arena);
+  set_number(kind->fields, settings, "m2", 1, arena);
+  set_number(kind->fields, settings, "lambda", 0, arena);
+  struct boltz_energy field_of_sites = energy_new(arena, kind, settings, 0.7);
+  double square = 0;
+  for (int k = 0; k < L * L; k++)
+    square += 0.7 / (L * L) / 2 /
+              (1 + 4 - 2 * cos(2 * M_PI * (k % L) / L) - 2 * cos(2 * M_PI * (k / L) / L));
+  check_mean("phi^2", boltz_explore_samples(explore(arena, &field_of_sites, &options)), 64,
+             site_square, square, 0);
+
+  kind = boltz_energy_kind_find("lebwohl_lasher");
+  settings = example_settings(arena, kind);
+  set_number(kind->fields, settings, "N", 2, arena);
+  set_number(kind->fields, settings, "J", 0, arena);
+  struct boltz_energy directors = energy_new(arena, kind, settings, 1);
+  const struct boltz_batch *x = boltz_explore_samples(explore(arena, &directors, &options));
+  check_mean("cos^2 theta", x, 64, polar_square, 1.0 / 3, 0);
+  check_mean("cos 2 phi", x, 64, azimuth_cosine, 0, 0);
+  boltz_arena_close(arena);
+}
+
 static void kept_samples_are_in_the_order_of_time_then_walker(void) {
   struct boltz_arena *arena = boltz_arena_open(0);
   struct boltz_energy energy = listed_energy(arena, "double_well", 1);
@@ -384,6 +430,7 @@ int main(int argc, char **argv) {
   RUN(replica_exchange_has_the_moments_of_the_harmonic_pair);
   RUN(replica_exchange_knows_energies_that_are_not_U_over_T);
   RUN(replica_exchange_works_on_a_ring);
+  RUN(replica_exchange_moves_sites_as_the_energy_says);
   RUN(kept_samples_are_in_the_order_of_time_then_walker);
   RUN(another_seed_explores_otherwise);
   RUN(impossible_explorations_are_refused);

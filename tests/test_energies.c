@@ -1,8 +1,8 @@
 /* test_energies.c - laws that every energy keeps, and the exact numbers of each. */
 #include "boltz/energy.h"
-#include "boltz/json.h"
 #include "boltz/rng.h"
 #include "tests/check.h"
+#include "tests/examples.h"
 
 /* An energy of a kind with the settings of its example, in an arena of its own. */
 struct specimen {
@@ -13,12 +13,7 @@ struct specimen {
 
 static struct specimen specimen_open(const struct boltz_energy_kind *kind) {
   struct specimen s = {.arena = boltz_arena_open(0)};
-  const char *text = kind->example ? kind->example : "{}";
-  struct boltz_json *json;
-  s.settings = boltz_arena_alloc(s.arena, 1, kind->settings_size + 1);
-  CHECK_INT(boltz_json_parse(text, strlen(text), 9, s.arena, &json), BOLTZ_OK);
-  CHECK_MSG(boltz_json_fields(json, kind->fields, NULL, s.settings, s.arena) == BOLTZ_OK, "%s: %s",
-            kind->name, boltz_error());
+  s.settings = example_settings(s.arena, kind);
   CHECK_MSG(boltz_energy_new(kind, s.settings, 1, s.arena, &s.energy) == BOLTZ_OK, "%s: %s",
             kind->name, boltz_error());
   return s;

@@ -1,4 +1,4 @@
-/* pointer.h - a member's name as a JSON pointer. Private to core/base. */
+/* pointer.h - a member's name as a JSON pointer. */
 #ifndef BASE_POINTER_H
 #define BASE_POINTER_H
 

@@ -9,6 +9,7 @@
 #include "boltz/chain.h"
 #include "boltz/checkpoint.h"
 #include "boltz/energy.h"
+#include "boltz/expression.h"
 #include "boltz/field.h"
 #include "boltz/flow.h"
 #include "boltz/json.h"

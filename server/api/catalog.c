@@ -24,11 +24,13 @@ static cJSON *entry(const char *name, const char *doc, const char *source,
   } while (0)
 
 /* What an energy has beside its settings. */
-static void add_variables(cJSON *energies) {
+static void add_rest_of_energies(cJSON *energies) {
   int k = 0;
   cJSON *energy;
   cJSON_ArrayForEach(energy, energies) {
-    const struct boltz_variable *variable = boltz_energy_kind_at(k++)->variables;
+    const struct boltz_energy_kind *kind = boltz_energy_kind_at(k++);
+    const struct boltz_variable *variable = kind->variables;
+    json_add_raw(energy, "example", kind->example ? kind->example : "{}");
     cJSON *list = cJSON_AddArrayToObject(energy, "variables");
     for (; variable && variable->name; variable++) {
       cJSON *item = cJSON_CreateObject();
@@ -60,7 +62,7 @@ static void handle_catalog(struct request *request) {
   ADD_FAMILY(body, "bases", boltz_base_kind_at);
   ADD_FAMILY(body, "moves", boltz_move_kind_at);
   ADD_FAMILY(body, "jobs", job_kind_at);
-  add_variables(cJSON_GetObjectItemCaseSensitive(body, "energies"));
+  add_rest_of_energies(cJSON_GetObjectItemCaseSensitive(body, "energies"));
   add_parts(cJSON_GetObjectItemCaseSensitive(body, "jobs"));
   reply_json(request, 200, body);
 }

@@ -1,6 +1,7 @@
 /* estimate.c - log Z, averages, free-energy differences and profiles, with error bars. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/api/estimate.h"
 
@@ -27,20 +28,64 @@ struct estimate {
 
 /* ---- One run of samples ---- */
 
+/* A run of samples, and what may be asked of it: made when it is first asked for. */
+struct run {
+  const struct estimate *estimate;
+  uint64_t first;
+  const struct api_drawn *drawn;
+  struct boltz_batch variables; /* what expressions see; a column that nobody asked for is NULL */
+  struct boltz_arena *scratch;
+};
+
+/* NULL: no memory. */
+static double *variable_column(struct run *run, const struct boltz_variable *variable) {
+  const struct estimate_options *options = &run->estimate->asked.options;
+  struct boltz_batch value;
+  if (boltz_batch_new(run->scratch, run->drawn->x.n, 1, &value) != BOLTZ_OK) return NULL;
+  boltz_variable_eval(&run->estimate->model->energy, variable, options->temperature, options->seed,
+                      run->first, &run->drawn->x, &value, run->scratch);
+  return value.col[0];
+}
+
+static bool open_variables(struct run *run) {
+  const struct boltz_energy *energy = &run->estimate->model->energy;
+  const int n = estimate_variables(energy);
+  run->variables = (struct boltz_batch){.n = run->drawn->x.n, .dim = n};
+  run->variables.col = BOLTZ_NEW_ARRAY(run->scratch, (size_t)n, double *);
+  if (!run->variables.col) return false;
+  memcpy(run->variables.col, run->drawn->x.col, (size_t)energy->dim * sizeof(double *));
+  run->variables.col[energy->dim] = run->drawn->u;
+  return true;
+}
+
+static double *expression_column(struct run *run, const struct boltz_expression *expression) {
+  const struct boltz_energy *energy = &run->estimate->model->energy;
+  double *value = boltz_arena_scratch(run->scratch, run->drawn->x.n, sizeof *value);
+  if (!value || (!run->variables.col && !open_variables(run))) return NULL;
+  double **columns = run->variables.col;
+  for (int k = 0, j; (j = boltz_expression_variable(expression, k)) >= 0; k++) {
+    if (!columns[j])
+      columns[j] = variable_column(run, boltz_energy_variable_at(energy, j - energy->dim - 1));
+    if (!columns[j]) return NULL;
+  }
+  return boltz_expression_eval(expression, &run->variables, value, NULL, run->scratch) ? value
+                                                                                       : NULL;
+}
+
 /* The columns that are measured, as views where they are there already. */
-static bool observe(const struct estimate *estimate, uint64_t first, const struct api_drawn *drawn,
-                    const double **columns, struct boltz_arena *scratch) {
-  const struct estimate_request *asked = &estimate->asked;
+static bool observe(struct run *run, const double **columns) {
+  const struct estimate_request *asked = &run->estimate->asked;
   for (int c = 0; c < asked->nobservables; c++) {
     const struct observable *observable = &asked->observables[c];
-    columns[c] = drawn->u;
-    if (observable->coordinate >= 0) columns[c] = drawn->x.col[observable->coordinate];
-    if (!observable->variable) continue;
-    struct boltz_batch value;
-    if (boltz_batch_new(scratch, drawn->x.n, 1, &value) != BOLTZ_OK) return false;
-    boltz_variable_eval(&estimate->model->energy, observable->variable, asked->options.temperature,
-                        asked->options.seed, first, &drawn->x, &value, scratch);
-    columns[c] = value.col[0];
+    if (observable->coordinate >= 0)
+      columns[c] = run->drawn->x.col[observable->coordinate];
+    else if (observable->variable)
+      columns[c] = variable_column(run, observable->variable);
+    else if (observable->expression)
+      columns[c] = expression_column(run, observable->expression);
+    else
+      columns[c] = run->drawn->u;
+    if (!columns[c]) return false;
   }
   return true;
 }
@@ -56,7 +101,8 @@ static bool measure(struct estimate *estimate, int lane, uint64_t first, size_t 
   size_t bad = api_draw(estimate->version, energy, options->temperature, options->seed, first,
                         &drawn, scratch);
   atomic_fetch_add(&estimate->non_finite, bad);
-  if (!observe(estimate, first, &drawn, columns, scratch)) return false;
+  struct run run = {.estimate = estimate, .first = first, .drawn = &drawn, .scratch = scratch};
+  if (!observe(&run, columns)) return false;
   boltz_estimator_add(estimate->estimator, lane, n, drawn.log_w, columns);
   return true;
 }

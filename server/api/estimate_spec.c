@@ -49,10 +49,14 @@ struct measured_of {
 
 #define OF(member) offsetof(struct measured_of, member)
 
-#define COORDINATE_FIELD                                                                   \
-  {                                                                                        \
-    .name = "coordinate", .type = BOLTZ_FIELD_TEXT, .offset = OF(coordinate), .high = 1e9, \
-    .required = true, .doc = "x1 …, a collective variable of the model, or energy"       \
+#define COORDINATE_FIELD                                                                         \
+  {                                                                                              \
+    .name = "coordinate", .type = BOLTZ_FIELD_TEXT, .offset = OF(coordinate), .high = 1e9,       \
+    .required = true,                                                                            \
+    .doc =                                                                                       \
+        "x1 …, a collective variable of the model, energy, or an expression of them, such as " \
+        "x1^2 + x2^2: + - * / ^, parentheses, numbers, pi, exp log sqrt sin cos tanh abs min "   \
+        "max"                                                                                    \
   }
 
 const struct boltz_field api_difference_fields[] = {COORDINATE_FIELD, BOLTZ_FIELDS_END};
@@ -86,7 +90,62 @@ struct parse {
   const struct boltz_energy *energy;
   struct boltz_arena *arena;
   struct estimate_request *request;
+  int operations; /* of all expressions so far */
 };
+
+/* ---- expressions ---- */
+
+int estimate_variables(const struct boltz_energy *energy) {
+  int n = energy->dim + 1;
+  for (int k = 0; boltz_energy_variable_at(energy, k); k++) n++;
+  return n;
+}
+
+/* What a name in an expression is, as estimate_variables() counts; -1: nothing. */
+static int find_name(const void *of, const char *name) {
+  const struct boltz_energy *energy = of;
+  const int coordinate = boltz_energy_coordinate(energy, name);
+  if (coordinate >= 0) return coordinate;
+  if (strcmp(name, "energy") == 0) return energy->dim;
+  const struct boltz_variable *variable;
+  for (int k = 0; (variable = boltz_energy_variable_at(energy, k)); k++)
+    if (boltz_variable_width(energy, variable) == 1 && strcmp(variable->name, name) == 0)
+      return energy->dim + 1 + k;
+  return -1;
+}
+
+/* "x1 … x76, energy, d" */
+static void list_names(const struct boltz_energy *energy, char *out, size_t size) {
+  const char *ends = energy->dim == 1 ? "" : energy->dim == 2 ? ", x2" : " … x";
+  size_t used = (size_t)snprintf(out, size, "x1%s", ends);
+  if (energy->dim > 2) used += (size_t)snprintf(out + used, size - used, "%d", energy->dim);
+  used += (size_t)snprintf(out + used, size - used, ", energy");
+  const struct boltz_variable *variable;
+  for (int k = 0; (variable = boltz_energy_variable_at(energy, k)) && used < size; k++)
+    if (boltz_variable_width(energy, variable) == 1)
+      used += (size_t)snprintf(out + used, size - used, ", %s", variable->name);
+}
+
+static enum boltz_status parse_expression(struct parse *parse, const char *text,
+                                          struct observable *observable) {
+  struct boltz_expression *expression;
+  char known[200];
+  list_names(parse->energy, known, sizeof known);
+  const struct boltz_expression_names names = {.nvariables = estimate_variables(parse->energy),
+                                               .find = find_name,
+                                               .of = parse->energy,
+                                               .known = known};
+  BOLTZ_TRY(boltz_expression_parse("expression", text, &names, parse->arena, &expression));
+  parse->operations += boltz_expression_operations(expression);
+  if (parse->operations > BOLTZ_EXPRESSION_OPERATIONS)
+    return boltz_fail(BOLTZ_OUT_OF_RANGE,
+                      "the expressions of an estimate have more than %d operations together",
+                      BOLTZ_EXPRESSION_OPERATIONS);
+  observable->expression = expression;
+  return BOLTZ_OK;
+}
+
+/* ---- observables ---- */
 
 /* The column of an observable, new or already there. */
 static enum boltz_status column_of(struct parse *parse, const char *name, const char *pointer,
@@ -105,9 +164,7 @@ static enum boltz_status column_of(struct parse *parse, const char *name, const 
                          "%s is %d numbers a configuration, of which an estimate takes one", name,
                          boltz_variable_width(parse->energy, observable.variable));
   if (observable.coordinate < 0 && !observable.variable && strcmp(name, "energy") != 0)
-    return boltz_fail_at(BOLTZ_UNKNOWN_NAME, pointer,
-                         "\"%.64s\" is none of x1 … x%d, energy and the model's variables", name,
-                         parse->energy->dim);
+    BOLTZ_TRY(boltz_fail_under(parse_expression(parse, name, &observable), "%s", pointer));
   *column = request->nobservables++;
   request->observables[*column] = observable;
   return BOLTZ_OK;

@@ -1,0 +1,22 @@
+/* examples.h - the settings that a kind of energy gives as its example. */
+#ifndef EXAMPLES_H
+#define EXAMPLES_H
+
+#include <string.h>
+
+#include "boltz/energy.h"
+#include "boltz/json.h"
+#include "tests/check.h"
+
+static inline void *example_settings(struct boltz_arena *arena,
+                                     const struct boltz_energy_kind *kind) {
+  const char *text = kind->example ? kind->example : "{}";
+  void *settings = boltz_arena_alloc(arena, 1, kind->settings_size + 1);
+  struct boltz_json *json;
+  CHECK_INT(boltz_json_parse(text, strlen(text), 9, arena, &json), BOLTZ_OK);
+  CHECK_MSG(boltz_json_fields(json, kind->fields, NULL, settings, arena) == BOLTZ_OK, "%s: %s",
+            kind->name, boltz_error());
+  return settings;
+}
+
+#endif

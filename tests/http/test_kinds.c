@@ -1,0 +1,175 @@
+/* test_kinds.c - every kind of energy through the daemon: registered, asked, sampled. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/http/client.h"
+
+/* Register a model of an energy. */
+static void model_of(const struct daemon *daemon, const char *name, const char *energy) {
+  struct boltz_text body = {0};
+  boltz_text_printf(&body, "{\"name\":\"%s\",\"energy\":%s}", name, energy);
+  struct answer answer = call(daemon, "POST", "/v1/models", body.data);
+  CHECK_MSG(answer.status == 201, "%s: %s", name, answer.body);
+  answer_free(&answer);
+  boltz_text_free(&body);
+}
+
+/* `"kind":"...", ` before the members of a JSON object. */
+static void with_kind(const char *kind, const struct boltz_json *settings,
+                      struct boltz_text *energy) {
+  struct boltz_text members = {0};
+  boltz_json_print(settings, &members);
+  boltz_text_printf(energy, "{\"kind\":\"%s\"%s%s", kind, settings->n ? "," : "", members.data + 1);
+  boltz_text_free(&members);
+}
+
+static double middle_of(const struct boltz_json *coordinate) {
+  const struct boltz_json *low = boltz_json_member(coordinate, "low");
+  return low ? 0.5 * (low->number + boltz_json_member(coordinate, "high")->number) : 0;
+}
+
+/* The energy of a point that differs in every coordinate from the middle of its domain, and what
+   the gradient says of a small step from there. */
+static void ask_energy(const struct daemon *daemon, const char *name) {
+  const double h = 1e-6;
+  char path[128];
+  snprintf(path, sizeof path, "/v1/models/%s", name);
+  struct answer model = call(daemon, "GET", path, NULL);
+  const struct boltz_json *coordinates = answer_member(&model, "coordinates");
+  struct boltz_text body = {0};
+  boltz_text_puts(&body, "{\"gradient\":true,\"x\":[");
+  for (int row = 0; row < 2; row++) {
+    boltz_text_puts(&body, row ? ",[" : "[");
+    int j = 0;
+    for (const struct boltz_json *c = coordinates ? coordinates->child : NULL; c;
+         c = c->next, j++) {
+      if (j) boltz_text_puts(&body, ",");
+      boltz_text_number(&body, middle_of(c) + 0.7 * sin(1.7 * j + 0.3) + row * h * cos(j));
+    }
+    boltz_text_puts(&body, "]");
+  }
+  boltz_text_puts(&body, "]}");
+  snprintf(path, sizeof path, "/v1/models/%s/energy", name);
+  struct answer answer = call(daemon, "POST", path, body.data);
+  CHECK_MSG(answer.status == 200, "%s: %s", name, answer.body);
+  const struct boltz_json *u = answer_member(&answer, "energy");
+  const struct boltz_json *rows = answer_member(&answer, "gradient");
+  const struct boltz_json *g = rows ? rows->child : NULL;
+  CHECK_MSG(u && u->numbers && g && g->numbers, "%s: %s", name, answer.body);
+  double slope = 0, size = 0;
+  for (size_t j = 0; g && g->numbers && j < g->n; j++) {
+    slope += h * cos((double)j) * g->numbers[j];
+    size += fabs(h * g->numbers[j]);
+  }
+  if (u && u->numbers) {
+    const double step = u->numbers[1] - u->numbers[0];
+    CHECK_MSG(fabs(step - slope) <= 1e-3 * size + 1e-12 * fabs(u->numbers[0]),
+              "%s: a step of %g where the gradient says %g", name, step, slope);
+  }
+  answer_free(&answer);
+  answer_free(&model);
+  boltz_text_free(&body);
+}
+
+static void every_kind_of_the_catalog_registers_and_answers(void) {
+  struct daemon daemon;
+  daemon_begin(&daemon);
+  struct answer catalog = call(&daemon, "GET", "/v1/catalog", NULL);
+  const struct boltz_json *energies = answer_member(&catalog, "energies");
+  int kinds = 0;
+  for (const struct boltz_json *e = energies ? energies->child : NULL; e; e = e->next, kinds++) {
+    const char *kind = boltz_json_member(e, "name")->text;
+    struct boltz_text energy = {0};
+    with_kind(kind, boltz_json_member(e, "example"), &energy);
+    model_of(&daemon, kind, energy.data);
+    ask_energy(&daemon, kind);
+    boltz_text_free(&energy);
+  }
+  CHECK(kinds >= 2);
+  answer_free(&catalog);
+  daemon_end(&daemon);
+}
+
+/* A few steps: what is asked for is there, good or bad. */
+static void train_a_little(struct daemon *daemon, const char *name) {
+  char body[512];
+  snprintf(body, sizeof body,
+           "{\"kind\":\"train\",\"model\":\"%s\",\"flow\":{\"base\":\"normal\",\"layers\":[{"
+           "\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[8]}]},\"stages\":[{\"steps\":5,\"batch\":"
+           "32,\"kl\":1}],\"precision\":\"fp32\"}",
+           name);
+  struct answer job = run_job(daemon, body, 60, NULL);
+  CHECK_MSG(answer_text(&job, "status") && strcmp(answer_text(&job, "status"), "succeeded") == 0,
+            "%s", job.body);
+  answer_free(&job);
+}
+
+static double at(const struct answer *answer, const char *array, int row, int column) {
+  const struct boltz_json *rows = answer_member(answer, array);
+  if (!rows) return NAN;
+  if (rows->numbers) return rows->numbers[row];
+  const struct boltz_json *one = rows->child;
+  for (int k = 0; one && k < row; k++) one = one->next;
+  return one && one->numbers ? one->numbers[column] : NAN;
+}
+
+/* The spins of a field belong to the sample: their magnetisation is the variable's, in any cut of
+   the stream, and it is what an estimate averages. */
+static void spins_are_drawn_with_the_sample(void) {
+  enum { N = 64 };
+  struct daemon daemon;
+  daemon_begin(&daemon);
+  model_of(&daemon, "ising", "{\"kind\":\"ising\",\"N\":3,\"J\":0.2}");
+  train_a_little(&daemon, "ising");
+  struct answer all = call(&daemon, "POST", "/v1/models/ising/sample",
+                           "{\"n\":64,\"seed\":5,\"include\":[\"spins\",\"m\",\"log_weight\"]}");
+  struct answer some = call(&daemon, "POST", "/v1/models/ising/sample",
+                            "{\"n\":3,\"first\":40,\"seed\":5,\"include\":[\"spins\"]}");
+  CHECK_MSG(all.status == 200, "%s", all.body);
+  double sum = 0, weights = 0;
+  for (int i = 0; i < N; i++) {
+    double m = 0;
+    for (int k = 0; k < 9; k++) {
+      const double spin = at(&all, "spins", i, k);
+      CHECK(spin == 1 || spin == -1);
+      m += spin / 9;
+    }
+    CHECK_NEAR(at(&all, "m", i, 0), m, 1e-15);
+    const double w = exp(at(&all, "log_weight", i, 0));
+    sum += w * m;
+    weights += w;
+  }
+  for (int i = 0; i < 3; i++)
+    for (int k = 0; k < 9; k++) CHECK(at(&some, "spins", i, k) == at(&all, "spins", 40 + i, k));
+  struct answer estimate = call(&daemon, "POST", "/v1/models/ising/estimate",
+                                "{\"n\":64,\"seed\":5,\"averages\":[\"m\"]}");
+  CHECK_NEAR(answer_number(&estimate, "averages.0.value"), sum / weights, 1e-12);
+  struct answer wide =
+      call(&daemon, "POST", "/v1/models/ising/estimate", "{\"n\":64,\"averages\":[\"spins\"]}");
+  CHECK_INT(wide.status, 422);
+  answer_free(&all);
+  answer_free(&some);
+  answer_free(&estimate);
+  answer_free(&wide);
+  daemon_end(&daemon);
+}
+
+static void an_include_that_the_energy_does_not_have_is_refused(void) {
+  struct daemon daemon;
+  daemon_begin(&daemon);
+  struct answer answer = call(&daemon, "POST", "/v1/models/example-double-well/sample",
+                              "{\"n\":1,\"include\":[\"spins\"]}");
+  CHECK_INT(answer.status, 422);
+  CHECK_TEXT(answer_text(&answer, "reason"), "UNKNOWN_NAME");
+  answer_free(&answer);
+  daemon_end(&daemon);
+}
+
+int main(int argc, char **argv) {
+  RUN(every_kind_of_the_catalog_registers_and_answers);
+  RUN(spins_are_drawn_with_the_sample);
+  RUN(an_include_that_the_energy_does_not_have_is_refused);
+  return check_report();
+}
