@@ -43,7 +43,9 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
   flow->layers = BOLTZ_NEW_ARRAY(arena, (size_t)spec->nlayers + 1, struct boltz_layer);
   struct boltz_domain *domain = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
   if (!flow->layers || !domain) return BOLTZ_NO_MEMORY;
-  for (int j = 0; j < dim; j++) domain[j].type = BOLTZ_REAL;
+  const enum boltz_status based =
+      boltz_base_domains(spec->base, spec->base_settings, dim, domain, arena);
+  if (based != BOLTZ_OK) return boltz_fail_under(based, "/base");
   flow->domain = domain;
   for (int i = 0; i < flow->nlayers; i++) {
     struct boltz_layer *layer = &flow->layers[i];
@@ -54,9 +56,8 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
                                   .w_offset = flow->nw,
                                   .p_offset = flow->npacked,
                                   .t_offset = flow->nturned};
-    const enum boltz_status status = layer->kind->build(layer, arena);
+    const enum boltz_status status = boltz_layer_build(layer, domain, arena);
     if (status != BOLTZ_OK) return boltz_fail_under(status, "/layers/%d", i);
-    boltz_layer_domains(layer, domain);
     layer->tensors = count_tensors(layer);
     flow->nw += layer->nw;
     flow->npacked += layer->npacked;

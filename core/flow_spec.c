@@ -1,5 +1,6 @@
 /* flow_spec.c - what a flow is to be: read, printed, and completed to end on an energy's domains.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "boltz/flow.h"
@@ -8,16 +9,38 @@ static void *new_settings(struct boltz_arena *arena, size_t size) {
   return boltz_arena_alloc(arena, 1, size ? size : 1);
 }
 
-/* Build a layer for its checks alone: what it allocates is given back. When `domain` is not NULL it
-   is taken through the layer, direction z to x. */
+/* Where the base of a spec has the coordinates. */
+static enum boltz_status start_domains(struct boltz_flow_spec *spec, int dim,
+                                       struct boltz_arena *arena) {
+  struct boltz_domain *domain = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
+  if (!domain) return BOLTZ_NO_MEMORY;
+  spec->domain = domain;
+  return boltz_base_domains(spec->base, spec->base_settings, dim, domain, arena);
+}
+
+static bool same_domains(int dim, const struct boltz_domain *a, const struct boltz_domain *b) {
+  for (int j = 0; j < dim; j++) {
+    if (a[j].type != b[j].type) return false;
+    if (a[j].type != BOLTZ_REAL && (a[j].low != b[j].low || a[j].high != b[j].high)) return false;
+  }
+  return true;
+}
+
+/* Build a layer for its checks alone, at the end of a spec: what it allocates is given back, the
+   spec's domains are taken through it. */
 static enum boltz_status try_layer(const struct boltz_layer_kind *kind, const void *settings,
-                                   int dim, struct boltz_domain *domain,
+                                   int dim, struct boltz_flow_spec *spec,
                                    struct boltz_arena *arena) {
   struct boltz_layer layer = {.kind = kind, .settings = settings, .dim = dim};
-  const struct boltz_mark mark = boltz_arena_mark(arena);
-  const enum boltz_status status = kind->build ? kind->build(&layer, arena) : BOLTZ_OK;
-  if (status == BOLTZ_OK && domain) boltz_layer_domains(&layer, domain);
-  boltz_arena_release(arena, mark);
+  const struct boltz_mark before = boltz_arena_mark(arena);
+  struct boltz_domain *domain = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
+  const struct boltz_mark after = boltz_arena_mark(arena);
+  if (!domain) return BOLTZ_NO_MEMORY;
+  memcpy(domain, spec->domain, (size_t)dim * sizeof *domain);
+  const enum boltz_status status = boltz_layer_build(&layer, domain, arena);
+  const bool unchanged = status != BOLTZ_OK || same_domains(dim, domain, spec->domain);
+  if (!unchanged) spec->domain = domain;
+  boltz_arena_release(arena, unchanged ? before : after);
   return status;
 }
 
@@ -29,7 +52,7 @@ enum boltz_status boltz_flow_spec_add(struct boltz_flow_spec *spec,
     return boltz_fail(BOLTZ_OUT_OF_RANGE,
                       "the flow has more than %d layers once its short forms are expanded",
                       BOLTZ_LAYERS_MAX);
-  BOLTZ_TRY(try_layer(kind, settings, dim, NULL, arena));
+  BOLTZ_TRY(try_layer(kind, settings, dim, spec, arena));
   spec->layers[spec->nlayers].kind = kind;
   spec->layers[spec->nlayers].settings = settings;
   spec->nlayers++;
@@ -71,8 +94,8 @@ static enum boltz_status read_type(const struct boltz_json *object, const char *
 
 static const char *const type_only[] = {"type", NULL};
 
-static enum boltz_status parse_base(const struct boltz_json *node, struct boltz_arena *arena,
-                                    struct boltz_flow_spec *spec) {
+static enum boltz_status parse_base(const struct boltz_json *node, int dim,
+                                    struct boltz_arena *arena, struct boltz_flow_spec *spec) {
   static const struct boltz_json empty = {.type = BOLTZ_JSON_OBJECT};
   const char *type = "normal", *pointer = "";
   const struct boltz_json *settings = &empty;
@@ -92,7 +115,8 @@ static enum boltz_status parse_base(const struct boltz_json *node, struct boltz_
   void *out = new_settings(arena, spec->base->settings_size);
   if (!out) return BOLTZ_NO_MEMORY;
   spec->base_settings = out;
-  return boltz_json_fields(settings, spec->base->fields, type_only, out, arena);
+  BOLTZ_TRY(boltz_json_fields(settings, spec->base->fields, type_only, out, arena));
+  return start_domains(spec, dim, arena);
 }
 
 static enum boltz_status parse_layer(const struct boltz_json *node, int dim,
@@ -134,7 +158,7 @@ enum boltz_status boltz_flow_spec_parse(const struct boltz_json *object, int dim
   if (!object || object->type != BOLTZ_JSON_OBJECT)
     return boltz_fail(BOLTZ_WRONG_TYPE, "a flow is an object with the members base and layers");
   BOLTZ_TRY(boltz_json_fields(object, NULL, members, NULL, arena));
-  const enum boltz_status status = parse_base(boltz_json_member(object, "base"), arena, spec);
+  const enum boltz_status status = parse_base(boltz_json_member(object, "base"), dim, arena, spec);
   if (status != BOLTZ_OK) return boltz_fail_under(status, "/base");
   return parse_layers(boltz_json_member(object, "layers"), dim, arena, spec);
 }
@@ -170,34 +194,35 @@ void boltz_flow_spec_print(const struct boltz_flow_spec *spec, struct boltz_aren
   boltz_text_puts(text, "]}");
 }
 
-/* Where the layers of a spec leave the coordinates. */
-static enum boltz_status end_domains(const struct boltz_flow_spec *spec, int dim,
-                                     struct boltz_domain *domain, struct boltz_arena *arena) {
-  for (int j = 0; j < dim; j++) domain[j] = (struct boltz_domain){.type = BOLTZ_REAL};
-  for (int k = 0; k < spec->nlayers; k++) {
-    const enum boltz_status status =
-        try_layer(spec->layers[k].kind, spec->layers[k].settings, dim, domain, arena);
-    if (status != BOLTZ_OK) return boltz_fail_under(status, "/layers/%d", k);
-  }
-  return BOLTZ_OK;
+/* "real", or "periodic on [0, 5]" */
+static const char *describe(const struct boltz_domain *domain, char *out, size_t size) {
+  static const char *const words[] = {
+      [BOLTZ_REAL] = "real", [BOLTZ_INTERVAL] = "in", [BOLTZ_PERIODIC] = "periodic on"};
+  const char *word = words[domain->type];
+  if (domain->type == BOLTZ_REAL)
+    snprintf(out, size, "%s", word);
+  else
+    snprintf(out, size, "%s [%g, %g]", word, domain->low, domain->high);
+  return out;
 }
 
 /* Can coordinate j, left in `end`, be brought to `wanted` by one more layer, or is it there? */
 static enum boltz_status check_domain(int j, const struct boltz_domain *end,
                                       const struct boltz_domain *wanted) {
-  if (wanted->type == BOLTZ_PERIODIC && end->type != BOLTZ_PERIODIC)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/layers",
-                         "x%d is periodic: no layer in this build ends on a periodic coordinate",
-                         j + 1);
+  char is[128], must[128];
+  describe(end, is, sizeof is);
+  describe(wanted, must, sizeof must);
+  if (wanted->type == BOLTZ_PERIODIC && end->type == BOLTZ_REAL)
+    return boltz_fail_at(
+        BOLTZ_OUT_OF_RANGE, "/base",
+        "the energy has x%d %s, which no layer makes of the real line: the base "
+        "\"circular\" does, with %d among its coordinates, low %.17g and high %.17g",
+        j + 1, must, j, wanted->low, wanted->high);
   if (end->type == BOLTZ_REAL) return BOLTZ_OK;
-  if (wanted->type == BOLTZ_REAL)
+  if (end->type != wanted->type ||
+      (end->type != BOLTZ_REAL && (end->low != wanted->low || end->high != wanted->high)))
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/layers",
-                         "the layers leave x%d in [%g, %g]; the energy has it real", j + 1,
-                         end->low, end->high);
-  if (end->type != wanted->type || end->low != wanted->low || end->high != wanted->high)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/layers",
-                         "the layers leave x%d in [%g, %g]; the energy has it in [%g, %g]", j + 1,
-                         end->low, end->high, wanted->low, wanted->high);
+                         "the layers leave x%d %s; the energy has it %s", j + 1, is, must);
   return BOLTZ_OK;
 }
 
@@ -226,12 +251,11 @@ enum boltz_status boltz_flow_spec_complete(struct boltz_flow_spec *spec,
                                            const struct boltz_energy *energy,
                                            struct boltz_arena *arena) {
   const int dim = energy->dim;
-  struct boltz_domain *end = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
   double *coordinates = BOLTZ_NEW_ARRAY(arena, (size_t)dim, double);
   double *low = BOLTZ_NEW_ARRAY(arena, (size_t)dim, double);
   double *high = BOLTZ_NEW_ARRAY(arena, (size_t)dim, double);
-  if (!end || !coordinates || !low || !high) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(end_domains(spec, dim, end, arena));
+  if (!coordinates || !low || !high) return BOLTZ_NO_MEMORY;
+  const struct boltz_domain *end = spec->domain;
   size_t n = 0;
   for (int j = 0; j < dim; j++) {
     const struct boltz_domain *wanted = &energy->domain[j];

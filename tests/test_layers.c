@@ -6,11 +6,16 @@
 #define DIM 4
 #define N 7
 
+#define CIRCLES \
+  "{\"type\":\"circular\",\"coordinates\":[1,2,3],\"low\":[-3,-4,-3.5],\"high\":[3.5,3,4]}"
+
 /* One example of each kind on four coordinates. Conditioners are smooth here, so that differences
-   can be compared with gradients. A short form has no laws of its own. */
+   can be compared with gradients; so are splines but at their knots, where log_det has a kink: few
+   bins, and no row within a difference of a knot. A short form has no laws of its own. */
 static const struct example {
   const char *kind, *settings;
   double low, high; /* where x lives in every coordinate */
+  const char *base;
 } examples[] = {
     {"affine_coupling",
      "\"fixed\":[2,0],\"moved\":[3],\"hidden\":[8,6],\"scale_activation\":\"silu\"", -3, 3},
@@ -18,6 +23,16 @@ static const struct example {
      "\"fixed\":[1],\"moved\":[3,0],\"hidden\":[17],\"scale_activation\":\"tanh\","
      "\"shift_activation\":\"silu\",\"scale_cap\":0",
      -3, 3},
+    {"affine_coupling",
+     "\"fixed\":[1,2],\"moved\":[0],\"hidden\":[8,6],\"scale_activation\":\"silu\"", -3, 3,
+     CIRCLES},
+    {"spline_coupling", "\"fixed\":[2,0],\"moved\":[3,1],\"hidden\":[8,6],\"bins\":3,\"bound\":2",
+     -3, 3},
+    {"spline_coupling",
+     "\"fixed\":[0,2],\"moved\":[3,1],\"hidden\":[8,6],\"bins\":3,\"activation\":\"tanh\"", -3, 3,
+     CIRCLES},
+    {"spline_coupling", "\"fixed\":[2],\"moved\":[0,1],\"hidden\":[9],\"bins\":2", -3, 3, CIRCLES},
+    {"circular_shift", "\"coordinates\":[3,1]", -2.9, 2.9, CIRCLES},
     {"realnvp", "\"blocks\":1,\"hidden\":[5],\"scale_activation\":\"tanh\"", -3, 3},
     {"interval", "\"coordinates\":[0,1,2,3],\"low\":[-3,-3,-3,-3],\"high\":[3,3,3,3]", -2.99, 2.99},
     {"actnorm", NULL, -3, 3},
@@ -61,7 +76,8 @@ static void new_batch(struct world *world, enum boltz_direction direction) {
 static struct world new_world(const struct example *example) {
   struct world world = {.arena = boltz_arena_open(0), .example = example};
   char text[512];
-  snprintf(text, sizeof text, "{\"layers\":[{\"type\":\"%s\"%s%s}]}", example->kind,
+  snprintf(text, sizeof text, "{\"base\":%s,\"layers\":[{\"type\":\"%s\"%s%s}]}",
+           example->base ? example->base : "\"normal\"", example->kind,
            example->settings ? "," : "", example->settings ? example->settings : "");
   const enum boltz_status status = new_flow(world.arena, text, DIM, &world.flow);
   CHECK_MSG(status == BOLTZ_OK, "%s: %s", text, boltz_error());
@@ -310,6 +326,13 @@ static void settings_that_make_no_layer_are_refused_at_their_place(void) {
   refuse(COUPLING("\"fixed\":[0],\"moved\":[0]"), 1, "/layers/0");
   refuse("{\"type\":\"affine_coupling\",\"fixed\":[0],\"moved\":[1],\"hidden\":[]}", 2,
          "/layers/0/hidden");
+#define CURVES(more) "{\"type\":\"spline_coupling\",\"hidden\":[4]," more "}"
+  refuse(CURVES("\"fixed\":[0],\"moved\":[0]"), 2, "/layers/0/moved/0");
+  refuse(CURVES("\"fixed\":[2],\"moved\":[0]"), 2, "/layers/0/fixed/0");
+  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"bins\":1"), 2, "/layers/0/bins");
+  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"bins\":65"), 2, "/layers/0/bins");
+  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"bound\":0"), 2, "/layers/0/bound");
+  refuse("{\"type\":\"circular_shift\",\"coordinates\":[]}", 2, "/layers/0/coordinates");
   refuse("{\"type\":\"realnvp\"}", 1, "/layers/0");
   refuse("{\"type\":\"realnvp\",\"hidden\":[]}", 2, "/layers/0/hidden");
   refuse("{\"type\":\"interval\",\"coordinates\":[0],\"low\":[0,1],\"high\":[1]}", 2,

@@ -1,2 +1,3 @@
 /* list.h - every kind of base density: a line here and a file beside it. */
 BOLTZ_BASE(normal)
+BOLTZ_BASE(circular)

@@ -11,6 +11,7 @@
 
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   (void)arena;
+  for (int j = 0; j < layer->dim; j++) BOLTZ_TRY(boltz_layer_check_open(layer, j));
   layer->nw = 2 * (size_t)layer->dim; /* log_scale, shift */
   return BOLTZ_OK;
 }

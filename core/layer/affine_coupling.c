@@ -9,16 +9,17 @@
  * Golden: with weights that make r = 0.5 and t = -1, and c = 1: s = tanh 0.5 = 0.46211715726000976,
  * x = z 1.587431271429835 - 1. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/vmath.h"
+#include "core/layer/conditioner.h"
 #include "core/layer/coupling.h"
 #include "core/nn/narrow.h"
 #include "core/nn/table.h"
 
 struct plan {
   const struct affine_coupling *settings;
+  struct conditioner conditioner;
   struct boltz_mlp scale, shift; /* weights: scale's, then shift's */
 };
 
@@ -30,42 +31,16 @@ struct tape {
 /* exp and tanh of one moved coordinate, in the currency of multiply-adds. */
 #define FLOPS_A_COORDINATE 100
 
-/* Every coordinate of the list is one of dim, and none was seen before. */
-static enum boltz_status check_list(const char *name, const struct boltz_ints *list, int dim,
-                                    bool *seen) {
-  char pointer[64];
-  if (list->n == 0) {
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "%s names no coordinate", name);
-  }
-  for (size_t k = 0; k < list->n; k++) {
-    snprintf(pointer, sizeof pointer, "/%s/%zu", name, k);
-    if (!(list->v[k] >= 0 && list->v[k] < dim))
-      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "coordinate %lld of %s is not in [0, %d]",
-                           (long long)list->v[k], name, dim - 1);
-    if (seen[list->v[k]])
-      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "coordinate %lld is named twice",
-                           (long long)list->v[k]);
-    seen[list->v[k]] = true;
-  }
-  return BOLTZ_OK;
-}
-
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   const struct affine_coupling *s = layer->settings;
   struct plan *plan = BOLTZ_NEW(arena, struct plan);
-  bool *seen = BOLTZ_NEW_ARRAY(arena, (size_t)layer->dim, bool);
-  if (!plan || !seen) return BOLTZ_NO_MEMORY;
-  if (layer->dim < 2)
-    return boltz_fail(BOLTZ_OUT_OF_RANGE,
-                      "a coupling needs a coordinate to fix and one to move: dim = %d is too small",
-                      layer->dim);
-  BOLTZ_TRY(check_list("fixed", &s->fixed, layer->dim, seen));
-  BOLTZ_TRY(check_list("moved", &s->moved, layer->dim, seen));
+  if (!plan) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_conditioner_new(layer, &s->fixed, &s->moved, arena, &plan->conditioner));
+  for (size_t m = 0; m < s->moved.n; m++) BOLTZ_TRY(boltz_layer_check_open(layer, s->moved.v[m]));
   plan->settings = s;
-  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->nets.hidden, s->moved.n,
+  BOLTZ_TRY(boltz_mlp_new(plan->conditioner.width, &s->nets.hidden, s->moved.n,
                           boltz_activation_of(s->nets.scale_activation), arena, &plan->scale));
-  BOLTZ_TRY(boltz_mlp_new(s->fixed.n, &s->nets.hidden, s->moved.n,
+  BOLTZ_TRY(boltz_mlp_new(plan->conditioner.width, &s->nets.hidden, s->moved.n,
                           boltz_activation_of(s->nets.shift_activation), arena, &plan->shift));
   layer->plan = plan;
   layer->nw = plan->scale.nw + plan->shift.nw;
@@ -109,22 +84,10 @@ struct served {
   struct boltz_table *table;
 };
 
-/* A table has one input. */
+/* A table has one input, on a line. */
 static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
-  return precision != BOLTZ_TABLE || plan->settings->fixed.n == 1;
-}
-
-/* The fixed coordinates as rows of floats; NULL: scratch is exhausted. */
-static const float *gather(const struct affine_coupling *s, const struct boltz_batch *x,
-                           struct boltz_arena *scratch) {
-  const size_t ld = boltz_kernel_ld(s->fixed.n);
-  float *a = boltz_arena_scratch(scratch, x->n, ld * sizeof *a);
-  for (size_t f = 0; a && f < s->fixed.n; f++) {
-    const double *column = x->col[s->fixed.v[f]];
-    for (size_t i = 0; i < x->n; i++) a[i * ld + f] = (float)column[i];
-  }
-  return a;
+  return precision != BOLTZ_TABLE || plan->conditioner.width == 1;
 }
 
 static enum boltz_status serve(const struct boltz_layer *layer, const struct boltz_weights *w,
@@ -139,7 +102,7 @@ static enum boltz_status serve(const struct boltz_layer *layer, const struct bol
   if (precision == BOLTZ_TABLE)
     return boltz_table_new(&plan->scale, &plan->shift, packed, s->nets.scale_cap, x->n,
                            x->col[s->fixed.v[0]], arena, scratch, &served->table);
-  const float *a = gather(s, x, scratch);
+  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
   if (!a) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_narrow_new(&plan->scale, flat, packed, precision, x->n, a, arena, scratch,
                              &served->scale));
@@ -164,7 +127,7 @@ static bool ask(const struct boltz_layer *layer, const struct boltz_weights *w,
   const float *packed = boltz_layer_packed(layer, w), *packed_shift = packed + plan->scale.npacked;
   *answer = (struct answer){.table = served ? served->table : NULL};
   if (answer->table) return true;
-  const float *a = gather(plan->settings, x, scratch);
+  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
   if (!a) return false;
   if (served) {
     answer->r = boltz_narrow_forward(&plan->scale, served->scale, packed, x->n, a, scratch);
@@ -287,17 +250,13 @@ BOLTZ_VECTORISED static void back_column(enum boltz_direction direction, double 
 
 /* Back through one network: gy [n, ld(moved)] is dJ/d(output), dJ/d(fixed) is added to g. false:
    scratch is exhausted. */
-static bool back_network(const struct boltz_mlp *mlp, const float *turned,
-                         const struct boltz_mlp_tape *tape, const struct boltz_ints *fixed,
+static bool back_network(const struct plan *plan, const struct boltz_mlp *mlp, const float *turned,
+                         const struct boltz_mlp_tape *tape, const struct boltz_batch *x,
                          const float *gy, struct boltz_batch *g, float *gw,
                          struct boltz_arena *scratch) {
-  const size_t ld = boltz_kernel_ld(fixed->n);
   const struct boltz_mark mark = boltz_arena_mark(scratch);
   const float *ga = boltz_mlp_backward(mlp, turned, tape, gy, gw, scratch);
-  for (size_t f = 0; ga && f < fixed->n; f++) {
-    double *column = g->col[fixed->v[f]];
-    for (size_t i = 0; i < g->n; i++) column[i] += (double)ga[i * ld + f];
-  }
+  if (ga) boltz_conditioner_back(&plan->conditioner, x, ga, g);
   boltz_arena_release(scratch, mark);
   return ga != NULL;
 }
@@ -322,11 +281,10 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
                 g->col[settings->moved.v[m]], in, glog_det, gr + m, gt + m);
     for (size_t i = 0; i < n; i++) column[i] = in[i];
   }
-  const bool done =
-      gr && gt &&
-      back_network(&plan->scale, turned, &tape->scale, &settings->fixed, gr, g, gw, scratch) &&
-      back_network(&plan->shift, turned + plan->scale.nturned, &tape->shift, &settings->fixed, gt,
-                   g, gw + plan->scale.nw, scratch);
+  const bool done = gr && gt &&
+                    back_network(plan, &plan->scale, turned, &tape->scale, x, gr, g, gw, scratch) &&
+                    back_network(plan, &plan->shift, turned + plan->scale.nturned, &tape->shift, x,
+                                 gt, g, gw + plan->scale.nw, scratch);
   if (!done) gw[0] = NAN;
 }
 
@@ -363,7 +321,8 @@ static const struct boltz_field fields[] = {
 const struct boltz_layer_kind boltz_layer_affine_coupling = {
     .name = "affine_coupling",
     .doc =
-        "a = fixed coordinates, r = scale(a), t = shift(a), s = c tanh(r/c) (s = r if c = 0): "
+        "a = fixed coordinates, cos and sin of those that are periodic, r = scale(a), t = "
+        "shift(a), s = c tanh(r/c) (s = r if c = 0): "
         "x_moved = z_moved exp(s) + t, log_det = sum of s",
     .source = "Dinh et al. 2017 (RealNVP), arXiv 1605.08803, eqs. 7-8",
     .fields = fields,

@@ -7,9 +7,9 @@
  * Golden: low 0, high 4: z = 1 gives x = 3.3653789842741717, log_det = -0.0326441720847821. */
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "boltz/layer.h"
+#include "core/base/coordinates.h"
 
 struct interval {
   struct boltz_ints coordinates;
@@ -104,40 +104,14 @@ static double to_z(double low, double high, double x) {
   return below <= above ? quantile(below) : -quantile(above);
 }
 
-static enum boltz_status check_ends(const struct interval *s, size_t k) {
-  char pointer[64];
-  snprintf(pointer, sizeof pointer, "/high/%zu", k);
-  const double low = s->low.v[k], high = s->high.v[k];
-  if (!(low < high && isfinite(high - low) && nextafter(low, high) < nextafter(high, low)))
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "high = %g is not well above low = %g", high,
-                         low);
-  return BOLTZ_OK;
-}
-
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   const struct interval *s = layer->settings;
-  const size_t n = s->coordinates.n;
   bool *seen = BOLTZ_NEW_ARRAY(arena, (size_t)layer->dim, bool);
   if (!seen) return BOLTZ_NO_MEMORY;
-  if (n == 0)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/coordinates", "coordinates names no coordinate");
-  if (s->low.n != n || s->high.n != n)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, s->low.n != n ? "/low" : "/high",
-                         "%zu coordinates have %zu low and %zu high ends", n, s->low.n, s->high.n);
-  for (size_t k = 0; k < n; k++) {
-    char pointer[64];
-    const int64_t j = s->coordinates.v[k];
-    snprintf(pointer, sizeof pointer, "/coordinates/%zu", k);
-    if (!(j >= 0 && j < layer->dim))
-      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "coordinate %lld is not in [0, %d]",
-                           (long long)j, layer->dim - 1);
-    if (seen[j])
-      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "coordinate %lld is named twice",
-                           (long long)j);
-    seen[j] = true;
-    BOLTZ_TRY(check_ends(s, k));
-  }
-  return BOLTZ_OK;
+  BOLTZ_TRY(boltz_coordinates_check("coordinates", &s->coordinates, layer->dim, seen));
+  for (size_t k = 0; k < s->coordinates.n; k++)
+    BOLTZ_TRY(boltz_layer_check_open(layer, s->coordinates.v[k]));
+  return boltz_coordinates_check_ends(&s->coordinates, &s->low, &s->high);
 }
 
 static void domains(const struct boltz_layer *layer, struct boltz_domain *domain) {

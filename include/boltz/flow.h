@@ -12,6 +12,7 @@
 struct boltz_flow_spec {
   const struct boltz_base_kind *base;
   const void *base_settings;
+  const struct boltz_domain *domain; /* [dim] where the layers so far leave the coordinates */
   int nlayers;
   struct {
     const struct boltz_layer_kind *kind;
@@ -36,7 +37,8 @@ enum boltz_status boltz_flow_spec_parse(const struct boltz_json *object, int dim
 void boltz_flow_spec_print(const struct boltz_flow_spec *spec, struct boltz_arena *arena,
                            struct boltz_text *text);
 
-/** Append the layers that end on the energy's domains where the list does not. */
+/** Append the layers that end on the energy's domains where the list does not. No layer makes a
+ * coordinate periodic: that is the base's part, and said where it is missing. */
 enum boltz_status boltz_flow_spec_complete(struct boltz_flow_spec *spec,
                                            const struct boltz_energy *energy,
                                            struct boltz_arena *arena);
@@ -53,8 +55,8 @@ struct boltz_flow {
 };
 
 /**
- * Make a flow in the arena. Errors: those of the layers' build(), pointer "/layers/<i>/…";
- * NO_MEMORY.
+ * Make a flow in the arena. Errors: those of the base's domains(), pointer "/base/…", and of the
+ * layers' build(), pointer "/layers/<i>/…"; NO_MEMORY.
  */
 enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
                                  struct boltz_arena *arena, struct boltz_flow *flow);

@@ -45,7 +45,7 @@ struct boltz_layer_kind {
   enum boltz_status (*expand)(const void *settings, int dim, struct boltz_flow_spec *spec,
                               struct boltz_arena *arena);
 
-  /* Check the settings against layer->dim; set plan, nw, npacked and nturned. */
+  /* Check the settings against layer->dim and layer->domain; set plan, nw, npacked and nturned. */
   enum boltz_status (*build)(struct boltz_layer *layer, struct boltz_arena *arena);
 
   /* Which domains coordinates are left in, direction z to x: changes domain[dim] in place; NULL: it
@@ -100,11 +100,12 @@ struct boltz_layer {
   const void *settings;
   int index; /* in its flow, direction z to x */
   int dim;
-  void *plan;               /* what build() worked out */
-  size_t w_offset, nw;      /* its share of weights.flat */
-  size_t p_offset, npacked; /* its share of weights.packed */
-  size_t t_offset, nturned; /* its share of weights.turned */
-  int tensors;              /* how many it has */
+  const struct boltz_domain *domain; /* [dim] of the latents that reach it; during build() alone */
+  void *plan;                        /* what build() worked out */
+  size_t w_offset, nw;               /* its share of weights.flat */
+  size_t p_offset, npacked;          /* its share of weights.packed */
+  size_t t_offset, nturned;          /* its share of weights.turned */
+  int tensors;                       /* how many it has */
 };
 
 static inline const float *boltz_layer_flat(const struct boltz_layer *layer,
@@ -126,7 +127,14 @@ static inline void *boltz_layer_served(const struct boltz_layer *layer,
 const struct boltz_layer_kind *boltz_layer_kind_at(int index);
 const struct boltz_layer_kind *boltz_layer_kind_find(const char *name);
 
-/** Take domains [dim] through a layer, direction z to x. */
-void boltz_layer_domains(const struct boltz_layer *layer, struct boltz_domain *domain);
+/**
+ * Build a layer where latents have these domains [dim], and take them through it, direction z to x.
+ * Errors: those of build().
+ */
+enum boltz_status boltz_layer_build(struct boltz_layer *layer, struct boltz_domain *domain,
+                                    struct boltz_arena *arena);
+
+/** For build(): coordinate j is not periodic at the layer's place. Errors: OUT_OF_RANGE. */
+enum boltz_status boltz_layer_check_open(const struct boltz_layer *layer, int64_t j);
 
 #endif

@@ -1,0 +1,24 @@
+/* coordinates.h - lists of coordinates in settings. */
+#ifndef BOLTZ_BASE_COORDINATES_H
+#define BOLTZ_BASE_COORDINATES_H
+
+#include "boltz/field.h"
+
+/**
+ * Every coordinate of the list is one of dim, and none was seen before; those that are become so.
+ *
+ *   name   the setting, which the pointer of an error names
+ *   seen   [dim]
+ *
+ * Errors: OUT_OF_RANGE, pointer "/<name>" for an empty list or "/<name>/<index>".
+ */
+enum boltz_status boltz_coordinates_check(const char *name, const struct boltz_ints *list, int dim,
+                                          bool *seen);
+
+/** Ends `low` and `high`, settings of these names, are as many as the coordinates, and each high
+ * one lies well above its low one. Errors: OUT_OF_RANGE. */
+enum boltz_status boltz_coordinates_check_ends(const struct boltz_ints *coordinates,
+                                               const struct boltz_doubles *low,
+                                               const struct boltz_doubles *high);
+
+#endif

@@ -1,0 +1,60 @@
+/* rq_spline.h - a monotone curve of one coordinate, of pieces that are ratios of two quadratics.
+ *
+ * With u = (x - low)/width in [0, 1] and bins between knots (u_k, v_k) of slopes d_k:
+ *   xi = (u - u_k)/w_k,  s = h_k/w_k,  t = xi (1 - xi)
+ *   v = v_k + h_k (s xi^2 + d_k t) / (s + (d_k + d_k+1 - 2 s) t)
+ * Of a row's parameters r the first `bins` make the widths w, the next the heights h, by softmax
+ * and none below 1e-3; the rest the slopes d, by softplus and none below 1e-3. All zero is the
+ * identity. Source: Durkan et al. 2019, arXiv 1906.04032, sec. 3.1; on circles: Rezende et al.
+ * 2020, arXiv 2002.02428, sec. 2.3. */
+#ifndef LAYER_RQ_SPLINE_H
+#define LAYER_RQ_SPLINE_H
+
+#include "boltz/layer.h"
+
+#define BOLTZ_RQ_BINS_MIN 2
+#define BOLTZ_RQ_BINS_MAX 64
+
+/** What happens at the ends of [low, low + width]. */
+enum boltz_rq_ends {
+  BOLTZ_RQ_LINE,     /* slope 1, and the identity beyond */
+  BOLTZ_RQ_INTERVAL, /* a slope for each, and nothing beyond: NaN */
+  BOLTZ_RQ_CIRCLE,   /* they are one point with one slope; what lies beyond is wrapped */
+};
+
+struct boltz_rq_spline {
+  enum boltz_rq_ends ends;
+  int bins;
+  double low, width;
+};
+
+/** Parameters of a row: 3 bins - 1, 3 bins + 1, 3 bins. */
+size_t boltz_rq_parameters(enum boltz_rq_ends ends, int bins);
+
+/** Doubles that `work` of the functions below needs. */
+size_t boltz_rq_work(int bins);
+
+/**
+ * Take a column through its curves and add the log slopes of that to log_det.
+ *
+ *   r   [n, ld]  parameters of row i from r + i ld on
+ *   x   [n]      in and out
+ *
+ * Errors: none; parameters that overflow leave NaN.
+ */
+void boltz_rq_apply(const struct boltz_rq_spline *spline, enum boltz_direction direction, size_t n,
+                    size_t ld, const float *r, double *x, double *log_det, double *work);
+
+/**
+ * The gradient back through it.
+ *
+ *   z     [n]      the coordinate on the side of the latents
+ *   glog  [n]      dJ/d(log_det)
+ *   g     [n]      dJ/d(out), becomes dJ/d(in)
+ *   gr    [n, ld]  out: dJ/dr
+ */
+void boltz_rq_backward(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                       size_t n, size_t ld, const float *r, const double *z, const double *glog,
+                       double *g, float *gr, double *work);
+
+#endif

@@ -1,0 +1,290 @@
+/* spline_coupling.c - some coordinates go through monotone curves that others choose.
+ *
+ *   a = the fixed coordinates, r = spline(a), one network for all; x_moved = curve(z_moved; r),
+ *   log_det = sum of ln curve'
+ *
+ * The curves are those of rq_spline.h: on a real coordinate [-bound, bound] goes to itself and all
+ * else stays; on an interval and on a period these go to themselves. The network is float, the rest
+ * double: for whatever function it is, the map is triangular and its log_det exact.
+ * Source: Durkan et al. 2019 (neural spline flows), sec. 3; Rezende et al. 2020 (circles).
+ * Golden: tests/golden/make_spline.py. */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/vmath.h"
+#include "core/layer/conditioner.h"
+#include "core/layer/rq_spline.h"
+#include "core/nn/narrow.h"
+
+/* Of a network: weights, tapes and gradients grow with them, several couplings share them. */
+#define OUTPUTS_MAX 32768
+
+struct spline_coupling {
+  struct boltz_ints fixed, moved, hidden;
+  const char *activation;
+  int64_t bins;
+  double bound;
+};
+
+/* A moved coordinate. */
+struct moved {
+  int64_t coordinate;
+  struct boltz_rq_spline spline;
+  size_t first; /* of its parameters among the network's outputs */
+};
+
+struct plan {
+  struct conditioner conditioner;
+  struct boltz_mlp net;
+  size_t n, outputs;
+  struct moved *moved; /* [n] */
+};
+
+struct tape {
+  struct boltz_mlp_tape net;
+  const float *r; /* [rows, ld(outputs)] */
+  double *in;     /* [moved, rows] */
+};
+
+/* Of one moved coordinate, in the currency of multiply-adds: two exponentials a bin, and the rest.
+ */
+#define FLOPS_A_BIN 80
+#define FLOPS_A_COORDINATE 250
+
+static struct boltz_rq_spline spline_on(const struct spline_coupling *s,
+                                        const struct boltz_domain *domain) {
+  const double low = domain->low, width = domain->high - domain->low;
+  const int bins = (int)s->bins;
+  switch (domain->type) {
+    case BOLTZ_PERIODIC:
+      return (struct boltz_rq_spline){BOLTZ_RQ_CIRCLE, bins, low, width};
+    case BOLTZ_INTERVAL:
+      return (struct boltz_rq_spline){BOLTZ_RQ_INTERVAL, bins, low, width};
+    default:
+      return (struct boltz_rq_spline){BOLTZ_RQ_LINE, bins, -s->bound, 2 * s->bound};
+  }
+}
+
+static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
+  const struct spline_coupling *s = layer->settings;
+  struct plan *plan = BOLTZ_NEW(arena, struct plan);
+  if (!plan) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_conditioner_new(layer, &s->fixed, &s->moved, arena, &plan->conditioner));
+  plan->n = s->moved.n;
+  plan->moved = BOLTZ_NEW_ARRAY(arena, plan->n, struct moved);
+  if (!plan->moved) return BOLTZ_NO_MEMORY;
+  for (size_t m = 0; m < plan->n; m++) {
+    const int64_t j = s->moved.v[m];
+    const struct boltz_rq_spline spline = spline_on(s, &layer->domain[j]);
+    plan->moved[m] = (struct moved){j, spline, plan->outputs};
+    plan->outputs += boltz_rq_parameters(spline.ends, spline.bins);
+  }
+  if (plan->outputs > OUTPUTS_MAX)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/moved",
+                         "%zu moved coordinates of %lld bins have %zu parameters, more than %d: "
+                         "several couplings can share them",
+                         plan->n, (long long)s->bins, plan->outputs, OUTPUTS_MAX);
+  BOLTZ_TRY(boltz_mlp_new(plan->conditioner.width, &s->hidden, plan->outputs,
+                          boltz_activation_of(s->activation), arena, &plan->net));
+  layer->plan = plan;
+  layer->nw = plan->net.nw;
+  layer->npacked = plan->net.npacked;
+  layer->nturned = plan->net.nturned;
+  return BOLTZ_OK;
+}
+
+/* Every coordinate stays in its own. */
+static void domains(const struct boltz_layer *layer, struct boltz_domain *domain) {
+  (void)layer, (void)domain;
+}
+
+static bool tensor(const struct boltz_layer *layer, int k, struct boltz_tensor *tensor) {
+  return boltz_mlp_tensor(&((const struct plan *)layer->plan)->net, "spline", k, tensor);
+}
+
+/* The identity, for a network of zeros has it. */
+static void init(const struct boltz_layer *layer, uint64_t seed, int index, float *w) {
+  boltz_mlp_init(&((const struct plan *)layer->plan)->net, seed, (uint64_t)index << 32, w);
+}
+
+static void pack(const struct boltz_layer *layer, const float *w, float *packed, float *turned) {
+  boltz_mlp_pack(&((const struct plan *)layer->plan)->net, w, packed, turned);
+}
+
+/* ---- Serving ---- */
+
+/* A table of so many parameters would leave the caches. */
+static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
+  (void)layer;
+  return precision != BOLTZ_TABLE;
+}
+
+static enum boltz_status serve(const struct boltz_layer *layer, const struct boltz_weights *w,
+                               enum boltz_precision precision, const struct boltz_batch *x,
+                               struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
+  const struct plan *plan = layer->plan;
+  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
+  struct boltz_narrow *narrow = NULL;
+  if (!a) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_narrow_new(&plan->net, boltz_layer_flat(layer, w), boltz_layer_packed(layer, w),
+                             precision, x->n, a, arena, scratch, &narrow));
+  *out = narrow;
+  return BOLTZ_OK;
+}
+
+/* ---- Both ways ---- */
+
+/* The parameters [rows, ld(outputs)]; NULL: scratch is exhausted. */
+static const float *ask(const struct boltz_layer *layer, const struct boltz_weights *w,
+                        const struct boltz_batch *x, struct tape *tape,
+                        struct boltz_arena *scratch) {
+  const struct plan *plan = layer->plan;
+  const struct boltz_narrow *served = boltz_layer_served(layer, w);
+  const float *packed = boltz_layer_packed(layer, w);
+  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
+  if (!a) return NULL;
+  if (served) return boltz_narrow_forward(&plan->net, served, packed, x->n, a, scratch);
+  return boltz_mlp_forward(&plan->net, packed, x->n, a, tape ? &tape->net : NULL, scratch);
+}
+
+static double *new_work(const struct plan *plan, struct boltz_arena *scratch) {
+  return boltz_arena_scratch(scratch, boltz_rq_work(plan->moved[0].spline.bins), sizeof(double));
+}
+
+static void fail(struct boltz_batch *x, double *log_det, void **tape) {
+  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
+  if (tape) *tape = NULL;
+}
+
+static struct tape *new_tape(const struct plan *plan, size_t n, struct boltz_arena *scratch) {
+  struct tape *tape = BOLTZ_NEW(scratch, struct tape);
+  if (tape) tape->in = boltz_arena_scratch(scratch, plan->n, n * sizeof(double));
+  return tape && tape->in ? tape : NULL;
+}
+
+static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
+                  enum boltz_direction direction, struct boltz_batch *x, double *log_det,
+                  void **tape_out, struct boltz_arena *scratch) {
+  const struct plan *plan = layer->plan;
+  const size_t n = x->n, ld = boltz_kernel_ld(plan->outputs);
+  struct tape *tape = NULL;
+  if (n == 0) return;
+  if (tape_out) {
+    *tape_out = tape = new_tape(plan, n, scratch);
+    if (!tape) return fail(x, log_det, tape_out);
+  }
+  double *work = new_work(plan, scratch);
+  const float *r = work ? ask(layer, w, x, tape, scratch) : NULL;
+  if (!r) return fail(x, log_det, tape_out);
+  for (size_t m = 0; m < plan->n; m++) {
+    const struct moved *moved = &plan->moved[m];
+    double *column = x->col[moved->coordinate];
+    if (tape) memcpy(tape->in + m * n, column, n * sizeof *column);
+    boltz_rq_apply(&moved->spline, direction, n, ld, r + moved->first, column, log_det, work);
+  }
+  if (tape) tape->r = r;
+}
+
+static void backward(const struct boltz_layer *layer, const struct boltz_weights *w,
+                     enum boltz_direction direction, void *tape_in, struct boltz_batch *x,
+                     struct boltz_batch *g, const double *glog_det, float *gw,
+                     struct boltz_arena *scratch) {
+  const struct plan *plan = layer->plan;
+  const struct tape *tape = tape_in;
+  const size_t n = x->n, ld = boltz_kernel_ld(plan->outputs);
+  if (n == 0) return;
+  double *work = new_work(plan, scratch);
+  float *gr = boltz_arena_scratch(scratch, n, ld * sizeof *gr);
+  for (size_t m = 0; work && gr && m < plan->n; m++) {
+    const struct moved *moved = &plan->moved[m];
+    double *column = x->col[moved->coordinate];
+    const double *in = tape->in + m * n, *z = direction == BOLTZ_TO_X ? in : column;
+    boltz_rq_backward(&moved->spline, direction, n, ld, tape->r + moved->first, z, glog_det,
+                      g->col[moved->coordinate], gr + moved->first, work);
+    memcpy(column, in, n * sizeof *column);
+  }
+  const float *ga = work && gr ? boltz_mlp_backward(&plan->net, w->turned + layer->t_offset,
+                                                    &tape->net, gr, gw, scratch)
+                               : NULL;
+  if (ga)
+    boltz_conditioner_back(&plan->conditioner, x, ga, g);
+  else
+    gw[0] = NAN;
+}
+
+static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
+  const struct plan *plan = layer->plan;
+  (void)precision;
+  return boltz_mlp_flops(&plan->net) +
+         (FLOPS_A_COORDINATE + FLOPS_A_BIN * (double)plan->moved[0].spline.bins) * (double)plan->n;
+}
+
+#define OFFSET(member) offsetof(struct spline_coupling, member)
+static const struct boltz_field fields[] = {
+    {.name = "fixed",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(fixed),
+     .def = -1,
+     .low = 0,
+     .high = BOLTZ_DIM_MAX - 1,
+     .required = true,
+     .doc = "coordinates, from 0, that the network sees"},
+    {.name = "moved",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(moved),
+     .def = -1,
+     .low = 0,
+     .high = BOLTZ_DIM_MAX - 1,
+     .required = true,
+     .doc = "coordinates that go through curves"},
+    {.name = "hidden",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(hidden),
+     .def = -1,
+     .low = 1,
+     .high = BOLTZ_WIDTH_MAX,
+     .required = true,
+     .doc = "widths of the hidden layers of the network, 1 to 64 of them"},
+    {.name = "activation",
+     .type = BOLTZ_FIELD_CHOICE,
+     .offset = OFFSET(activation),
+     .def_text = "silu",
+     .choices = boltz_activation_names,
+     .doc = "activation of the network"},
+    {.name = "bins",
+     .type = BOLTZ_FIELD_INT,
+     .offset = OFFSET(bins),
+     .def = 8,
+     .low = BOLTZ_RQ_BINS_MIN,
+     .high = BOLTZ_RQ_BINS_MAX,
+     .doc = "pieces of a curve"},
+    {.name = "bound",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = OFFSET(bound),
+     .def = 5,
+     .low = 1e-3,
+     .high = 1e6,
+     .doc = "curves of real coordinates take [-bound, bound] to itself and leave all else"},
+    BOLTZ_FIELDS_END,
+};
+
+const struct boltz_layer_kind boltz_layer_spline_coupling = {
+    .name = "spline_coupling",
+    .doc =
+        "a = fixed coordinates, cos and sin of those that are periodic, r = spline(a): x_moved = "
+        "curve(z_moved; r), a monotone rational-quadratic spline on [-bound, bound], on the "
+        "coordinate's interval or on its period; log_det = sum of ln curve'",
+    .source = "Durkan et al. 2019, arXiv 1906.04032, sec. 3; Rezende et al. 2020, arXiv 2002.02428",
+    .fields = fields,
+    .settings_size = sizeof(struct spline_coupling),
+    .build = build,
+    .domains = domains,
+    .tensor = tensor,
+    .init = init,
+    .pack = pack,
+    .has = has,
+    .serve = serve,
+    .apply = apply,
+    .backward = backward,
+    .flops = flops,
+};

@@ -1,0 +1,242 @@
+/* test_rq_spline.c - the curves of spline couplings, alone and in double. */
+#include "check.h"
+#include "core/layer/rq_spline.h"
+
+#define PARAMETERS_MAX (3 * BOLTZ_RQ_BINS_MAX + 1)
+#define WORK (2 * BOLTZ_RQ_BINS_MAX * 32)
+
+static const char *const names[] = {"line", "interval", "circle"};
+
+/* A number of (0, 1) that is a multiple of 2^-16. */
+static double uniform(uint64_t index) {
+  uint64_t x = (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
+  x = (x ^ x >> 31) * UINT64_C(0xbf58476d1ce4e5b9);
+  return (double)(x >> 48) * 0x1p-16 + 0x1p-17;
+}
+
+static void fill(float *r, size_t n, double spread, uint64_t first) {
+  for (size_t k = 0; k < n; k++) r[k] = (float)(spread * (2 * uniform(first + k) - 1));
+}
+
+static double apply(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                    const float *r, double *x) {
+  double work[WORK], log_det = 0;
+  CHECK(boltz_rq_work(spline->bins) <= WORK);
+  boltz_rq_apply(spline, direction, 1, 0, r, x, &log_det, work);
+  return log_det;
+}
+
+/* A case of the file; false at its end. */
+static bool read_case(FILE *in, struct boltz_rq_spline *spline, float *r) {
+  char word[16];
+  int count;
+  double low, high;
+  if (fscanf(in, "%15s %d %lf %lf %d", word, &spline->bins, &low, &high, &count) != 5) return false;
+  spline->low = low;
+  spline->width = high - low;
+  for (int e = 0; e < 3; e++)
+    if (strcmp(word, names[e]) == 0) spline->ends = (enum boltz_rq_ends)e;
+  CHECK_INT(boltz_rq_parameters(spline->ends, spline->bins), count);
+  for (int k = 0; k < count && k < PARAMETERS_MAX; k++) CHECK_INT(fscanf(in, "%f", &r[k]), 1);
+  return true;
+}
+
+static void curves_inverses_and_slopes_are_those_of_fifty_digits(void) {
+  FILE *in = fopen("tests/golden/spline.txt", "r");
+  CHECK_MSG(in != NULL, "tests/golden/spline.txt: run the tests in the project's folder");
+  if (!in) return;
+  struct boltz_rq_spline spline = {0};
+  float r[PARAMETERS_MAX];
+  int rows = 0;
+  while (read_case(in, &spline, r)) {
+    for (int row = 0; row < 6; row++, rows++) {
+      double z, x, log_slope;
+      CHECK_INT(fscanf(in, "%lf %lf %lf", &z, &x, &log_slope), 3);
+      double to_x = z, to_z = x;
+      const double up = apply(&spline, BOLTZ_TO_X, r, &to_x);
+      const double down = apply(&spline, BOLTZ_TO_Z, r, &to_z);
+      /* roundings of 1e-16 of a width of 10, through slopes of up to e^6 */
+      const double grown = exp(fabs(log_slope));
+      CHECK_NEAR(to_x, x, 4e-15 * (1 + grown));
+      CHECK_NEAR(to_z, z, 4e-15 * (1 + grown));
+      /* slopes change by up to 1e3 times themselves over a bin of 1e-3 */
+      CHECK_NEAR(up, log_slope, 1e-12);
+      CHECK_NEAR(down, -log_slope, 1e-12 * grown);
+    }
+  }
+  CHECK_INT(rows, 42);
+  fclose(in);
+}
+
+static void parameters_of_zero_are_the_identity(void) {
+  const float r[PARAMETERS_MAX] = {0};
+  for (int e = 0; e < 3; e++)
+    for (int bins = 2; bins <= 64; bins += 31) {
+      const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, bins, -2, 5};
+      for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++)
+        for (double x = -1.99; x < 3; x += 0.13) {
+          double y = x;
+          /* 64 roundings of the knots */
+          CHECK_NEAR(apply(&spline, (enum boltz_direction)d, r, &y), 0, 1e-12);
+          CHECK_NEAR(y, x, 1e-14);
+        }
+    }
+}
+
+static void ends_go_to_themselves_and_a_line_goes_on_beyond_them(void) {
+  float r[PARAMETERS_MAX];
+  for (int e = 0; e < 3; e++)
+    for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++) {
+      const enum boltz_direction direction = (enum boltz_direction)d;
+      const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, 7, -2, 5};
+      fill(r, PARAMETERS_MAX, 3, 11);
+      double low = -2, high = 3, below = -2.5, above = 3.5;
+      const double at_low = apply(&spline, direction, r, &low);
+      const double at_high = apply(&spline, direction, r, &high);
+      const double past =
+          apply(&spline, direction, r, &below) + apply(&spline, direction, r, &above);
+      CHECK_NEAR(low, -2, 0);
+      CHECK_NEAR(high, e == BOLTZ_RQ_CIRCLE ? -2 : 3, 0);
+      if (e == BOLTZ_RQ_LINE) {
+        CHECK_NEAR(at_low, 0, 1e-14);
+        CHECK_NEAR(at_high, 0, 1e-14);
+        CHECK(below == -2.5 && above == 3.5 && past == 0);
+      }
+      if (e == BOLTZ_RQ_INTERVAL) CHECK(isnan(below) && isnan(above));
+      if (e == BOLTZ_RQ_CIRCLE) {
+        double inside = 2.5, end = nextafter(3, 0); /* the curve and its slope close at the seam */
+        apply(&spline, direction, r, &inside);
+        CHECK_NEAR(below, inside, 1e-14);
+        CHECK_NEAR(apply(&spline, direction, r, &end), at_low, 1e-12);
+        CHECK_NEAR(at_high, at_low, 0);
+      }
+    }
+}
+
+/* Wild parameters: slopes from 1e-3 to 1e3 and above. */
+static void steep_curves_rise_and_come_back(void) {
+  enum { N = 4001 };
+  static double x[N], z[N], log_det[N];
+  double work[WORK];
+  float r[PARAMETERS_MAX];
+  for (int e = 0; e < 3; e++)
+    for (uint64_t k = 0; k < 20; k++) {
+      const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, 2 + (int)k, -3, 6};
+      fill(r, PARAMETERS_MAX, k % 2 ? 4 : 60, 1000 * k);
+      for (int i = 0; i < N; i++) {
+        x[i] = z[i] = -3 + 5.9999 * i / (N - 1);
+        log_det[i] = 0;
+      }
+      boltz_rq_apply(&spline, BOLTZ_TO_X, N, 0, r, x, log_det, work);
+      for (int i = 1; i < N; i++) CHECK(x[i] >= x[i - 1]);
+      double worst = 0, off = 0, back[1];
+      for (int i = 0; i < N; i++) {
+        back[0] = x[i];
+        const double down = apply(&spline, BOLTZ_TO_Z, r, back);
+        /* a rounding of x is worth 1/slope of it in z */
+        worst = fmax(worst, fabs(back[0] - z[i]) / (1 + exp(-log_det[i])));
+        off = fmax(off, fabs(down + log_det[i]) / (1 + exp(-log_det[i])));
+      }
+      CHECK_MSG(worst < 1e-14, "%s, %d bins: %g", names[e], spline.bins, worst);
+      /* of log slope up to d/(s h), 60/(1e-3 1e-3) */
+      CHECK_MSG(off < 1e-8, "%s, %d bins: log slopes %g", names[e], spline.bins, off);
+    }
+}
+
+/* J = c out + d log_det of one row */
+static double loss(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                   const float *r, double x, double c, double d) {
+  const double log_det = apply(spline, direction, r, &x);
+  return c * x + d * log_det;
+}
+
+/* Steps are 2^-14, exact in these floats; errors of differences h^4 times fifth derivatives of 1e5
+   and roundings of 1e-15/h. */
+static double difference(const double v[4], double h) {
+  return (8 * (v[2] - v[1]) - (v[3] - v[0])) / (12 * h);
+}
+
+static const double steps[4] = {-2, -1, 1, 2};
+
+static void gradients_match(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                            float *r, double x) {
+  const size_t n = boltz_rq_parameters(spline->ends, spline->bins);
+  const double c = 0.7, d = -1.3, h = 0x1p-14;
+  float gr[PARAMETERS_MAX];
+  double work[WORK], v[4], out = x, g = c, glog = d;
+  apply(spline, direction, r, &out);
+  boltz_rq_backward(spline, direction, 1, 0, r, direction == BOLTZ_TO_X ? &x : &out, &glog, &g, gr,
+                    work);
+  for (int s = 0; s < 4; s++) v[s] = loss(spline, direction, r, x + steps[s] * h, c, d);
+  CHECK_NEAR(g, difference(v, h), 1e-9 * (1 + fabs(g)));
+  for (size_t k = 0; k < n; k++) {
+    const float at = r[k];
+    for (int s = 0; s < 4; s++) {
+      r[k] = (float)(at + steps[s] * h);
+      v[s] = loss(spline, direction, r, x, c, d);
+    }
+    r[k] = at;
+    /* gr is a float */
+    CHECK_MSG(fabs(gr[k] - difference(v, h)) < 1e-7 * (1 + fabs(gr[k])),
+              "%s, %d bins, parameter %zu at x = %g: %g, not %g", names[spline->ends], spline->bins,
+              k, x, gr[k], difference(v, h));
+  }
+}
+
+static void gradients_match_differences_in_every_bin(void) {
+  float r[PARAMETERS_MAX];
+  for (int e = 0; e < 3; e++)
+    for (int bins = 2; bins <= 12; bins += 5)
+      for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++) {
+        const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, bins, -1.5, 4};
+        fill(r, PARAMETERS_MAX, 1, (uint64_t)bins);
+        for (int k = 0; k < 40; k++)
+          gradients_match(&spline, (enum boltz_direction)d, r, -1.49 + 0.1 * k);
+        if (e == BOLTZ_RQ_LINE) gradients_match(&spline, (enum boltz_direction)d, r, 3.25);
+      }
+}
+
+static void a_column_cut_in_pieces_gives_the_same_bits(void) {
+  enum { N = 100, LD = 48 };
+  static float r[N * LD];
+  double whole[N], parts[N], a[N] = {0}, b[N] = {0}, work[WORK];
+  fill(r, N * LD, 2, 77);
+  for (int e = 0; e < 3; e++)
+    for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++) {
+      const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, 8, -1, 2};
+      for (size_t i = 0; i < N; i++) whole[i] = parts[i] = -1 + 2 * uniform(i + 9000);
+      boltz_rq_apply(&spline, (enum boltz_direction)d, N, LD, r, whole, a, work);
+      for (size_t first = 0, n = 1; first < N; first += n, n = n % 13 + 1) {
+        if (first + n > N) n = N - first;
+        boltz_rq_apply(&spline, (enum boltz_direction)d, n, LD, r + first * LD, parts + first,
+                       b + first, work);
+      }
+      CHECK(memcmp(whole, parts, sizeof whole) == 0 && memcmp(a, b, sizeof a) == 0);
+    }
+}
+
+static void parameters_that_overflow_leave_nan(void) {
+  for (int k = 0; k < 11; k++) {
+    const struct boltz_rq_spline spline = {BOLTZ_RQ_LINE, 4, -1, 2};
+    float r[11] = {0};
+    double x = 0.1, nan_x = 0.1;
+    r[k] = INFINITY;
+    apply(&spline, BOLTZ_TO_X, r, &x);
+    r[k] = NAN;
+    apply(&spline, BOLTZ_TO_X, r, &nan_x);
+    const bool slope_elsewhere = k == 8 || k == 10; /* x lies between knots 2 and 3 */
+    CHECK_MSG(isnan(x) || slope_elsewhere, "parameter %d", k);
+    CHECK_MSG(isnan(nan_x) || slope_elsewhere, "parameter %d", k);
+  }
+}
+
+int main(int argc, char **argv) {
+  RUN(curves_inverses_and_slopes_are_those_of_fifty_digits);
+  RUN(parameters_of_zero_are_the_identity);
+  RUN(ends_go_to_themselves_and_a_line_goes_on_beyond_them);
+  RUN(steep_curves_rise_and_come_back);
+  RUN(gradients_match_differences_in_every_bin);
+  RUN(a_column_cut_in_pieces_gives_the_same_bits);
+  RUN(parameters_that_overflow_leave_nan);
+  return check_report();
+}
