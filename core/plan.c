@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #define STAGE(member) offsetof(struct boltz_stage, member)
 
@@ -69,20 +68,96 @@ const struct boltz_field boltz_stage_fields[] = {
      .doc = "a gradient longer than this is scaled down to it; 0: never"},
     BOLTZ_FIELDS_END};
 
+/* ---- The flow ---- */
+
+#define COUPLINGS 8
+
+/* Which coordinates a coupling leaves alone: of two couplings the halves, of the next two every
+   second one. */
+static bool is_fixed(int dim, int coupling, int j) {
+  const bool first = coupling % 4 < 2 ? j < (dim + 1) / 2 : j % 2 == 0;
+  return first == (coupling % 2 == 0);
+}
+
+static void print_mask(struct boltz_text *text, int dim, int coupling, bool fixed) {
+  bool any = false;
+  boltz_text_printf(text, "\"%s\":[", fixed ? "fixed" : "moved");
+  for (int j = 0; j < dim; j++) {
+    if (is_fixed(dim, coupling, j) != fixed) continue;
+    boltz_text_printf(text, any ? ",%d" : "%d", j);
+    any = true;
+  }
+  boltz_text_puts(text, "]");
+}
+
+/* Of the periodic coordinates: their numbers, or one end of each. */
+static void print_periodic(struct boltz_text *text, const struct boltz_energy *energy,
+                           const char *member) {
+  bool any = false;
+  boltz_text_printf(text, "\"%s\":[", member);
+  for (int j = 0; j < energy->dim; j++) {
+    const struct boltz_domain *domain = &energy->domain[j];
+    if (domain->type != BOLTZ_PERIODIC) continue;
+    if (any) boltz_text_puts(text, ",");
+    boltz_text_number(text, member[0] == 'c' ? j : member[0] == 'l' ? domain->low : domain->high);
+    any = true;
+  }
+  boltz_text_puts(text, "]");
+}
+
+/* Splines bend where affine maps only stretch: of many coordinates they need fewer layers. */
+static void print_splines(struct boltz_text *text, const struct boltz_energy *energy,
+                          bool periodic) {
+  if (periodic) {
+    boltz_text_puts(text, "{\"base\":{\"type\":\"circular\",");
+    print_periodic(text, energy, "coordinates");
+    boltz_text_puts(text, ",");
+    print_periodic(text, energy, "low");
+    boltz_text_puts(text, ",");
+    print_periodic(text, energy, "high");
+    boltz_text_puts(text, "},\"layers\":[");
+  } else {
+    boltz_text_puts(text, "{\"base\":\"normal\",\"layers\":[");
+  }
+  for (int k = 0; k < COUPLINGS; k++) {
+    boltz_text_puts(text, k ? ",{\"type\":\"spline_coupling\"," : "{\"type\":\"spline_coupling\",");
+    print_mask(text, energy->dim, k, true);
+    boltz_text_puts(text, ",");
+    print_mask(text, energy->dim, k, false);
+    boltz_text_puts(text, ",\"hidden\":[64,64]}");
+    if (!periodic || k % 2 == 0) continue;
+    boltz_text_puts(text, ",{\"type\":\"circular_shift\",");
+    print_periodic(text, energy, "coordinates");
+    boltz_text_puts(text, "}");
+  }
+  boltz_text_puts(text, periodic ? "]}" : ",{\"type\":\"actnorm\"}]}");
+}
+
+/* In the plane a coupling sees one coordinate: affine ones are served from tables. */
+static const char planar[] =
+    "{\"base\":\"normal\",\"layers\":["
+    "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_cap\":2},"
+    "{\"type\":\"actnorm\"}]}";
+
 enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct boltz_arena *arena,
                                   struct boltz_flow_spec *spec) {
-  /* Halves of two coordinates talk to each other in every block; of more it takes longer. */
-  char text[192];
-  const int n = snprintf(text, sizeof text,
-                         "{\"base\":\"normal\",\"layers\":["
-                         "{\"type\":\"realnvp\",\"blocks\":%d,\"hidden\":[64,64],\"scale_cap\":2},"
-                         "{\"type\":\"actnorm\"}]}",
-                         energy->dim > 2 ? 6 : 4);
+  struct boltz_text text = {0};
   struct boltz_json *object;
-  BOLTZ_TRY(boltz_json_parse(text, (size_t)n, 8, arena, &object));
+  bool periodic = false;
+  for (int j = 0; j < energy->dim; j++) periodic |= energy->domain[j].type == BOLTZ_PERIODIC;
+  if (energy->dim <= 2 && !periodic)
+    boltz_text_puts(&text, planar);
+  else
+    print_splines(&text, energy, periodic);
+  enum boltz_status status = text.failed ? BOLTZ_NO_MEMORY : BOLTZ_OK;
+  if (status == BOLTZ_OK) status = boltz_json_parse(text.data, text.size, 8, arena, &object);
+  boltz_text_free(&text);
+  BOLTZ_TRY(status);
   BOLTZ_TRY(boltz_flow_spec_parse(object, energy->dim, arena, spec));
   return boltz_flow_spec_complete(spec, energy, arena);
 }
+
+/* ---- Data and stages ---- */
 
 void boltz_plan_explore(const struct boltz_energy *energy, struct boltz_explore_options *options) {
   /* What few coordinates cost little: more data leave less of their noise in the flow. */

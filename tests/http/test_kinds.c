@@ -156,6 +156,28 @@ static void spins_are_drawn_with_the_sample(void) {
   daemon_end(&daemon);
 }
 
+/* Particles in a periodic box: the flow is the planned one, its base and its splines circular. */
+static void a_periodic_energy_trains_by_default(void) {
+  struct daemon daemon;
+  daemon_begin(&daemon);
+  model_of(&daemon, "fluid", "{\"kind\":\"lj_fluid\",\"N\":2,\"space\":2,\"L\":5}");
+  struct answer job =
+      run_job(&daemon,
+              "{\"kind\":\"train\",\"model\":\"fluid\",\"data\":{\"walkers\":64,\"burn_in\":100,"
+              "\"steps\":400,\"stride\":4},\"stages\":[{\"steps\":60,\"batch\":200,\"ml\":1}]}",
+              60, NULL);
+  CHECK_MSG(answer_text(&job, "status") && strcmp(answer_text(&job, "status"), "succeeded") == 0,
+            "%s", job.body);
+  struct answer estimate = call(&daemon, "POST", "/v1/models/fluid/estimate",
+                                "{\"n\":20000,\"seed\":5,\"averages\":[\"r\"]}");
+  const double log_z = answer_number(&estimate, "log_z.value");
+  const double error = answer_number(&estimate, "log_z.stderr");
+  CHECK_MSG(fabs(log_z - 6.516019256) <= 5 * error && error < 0.1, "log Z %g +- %g", log_z, error);
+  answer_free(&job);
+  answer_free(&estimate);
+  daemon_end(&daemon);
+}
+
 static void an_include_that_the_energy_does_not_have_is_refused(void) {
   struct daemon daemon;
   daemon_begin(&daemon);
@@ -170,6 +192,7 @@ static void an_include_that_the_energy_does_not_have_is_refused(void) {
 int main(int argc, char **argv) {
   RUN(every_kind_of_the_catalog_registers_and_answers);
   RUN(spins_are_drawn_with_the_sample);
+  RUN(a_periodic_energy_trains_by_default);
   RUN(an_include_that_the_energy_does_not_have_is_refused);
   return check_report();
 }
