@@ -72,6 +72,9 @@ const struct boltz_field boltz_stage_fields[] = {
 
 #define COUPLINGS 8
 
+/* A network has 23 outputs for every coordinate that a spline moves. */
+#define SPLINES_MOST 256
+
 /* Which coordinates a coupling leaves alone: of two couplings the halves, of the next two every
    second one. */
 static bool is_fixed(int dim, int coupling, int j) {
@@ -134,7 +137,7 @@ static void print_splines(struct boltz_text *text, const struct boltz_energy *en
 }
 
 /* In the plane a coupling sees one coordinate: affine ones are served from tables. */
-static const char planar[] =
+static const char affine[] =
     "{\"base\":\"normal\",\"layers\":["
     "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_cap\":2},"
     "{\"type\":\"actnorm\"}]}";
@@ -145,8 +148,8 @@ enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct bolt
   struct boltz_json *object;
   bool periodic = false;
   for (int j = 0; j < energy->dim; j++) periodic |= energy->domain[j].type == BOLTZ_PERIODIC;
-  if (energy->dim <= 2 && !periodic)
-    boltz_text_puts(&text, planar);
+  if (!periodic && (energy->dim <= 2 || energy->dim > SPLINES_MOST))
+    boltz_text_puts(&text, affine);
   else
     print_splines(&text, energy, periodic);
   enum boltz_status status = text.failed ? BOLTZ_NO_MEMORY : BOLTZ_OK;

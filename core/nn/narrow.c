@@ -53,15 +53,20 @@ struct source {
 
 /* Room to work in. */
 struct room {
-  float *a, *b;   /* [rows, ld_max] float activations, of this layer and the next */
+  float *a, *b;   /* [rows, ld] float activations, of this hidden layer and the next */
   float *rounded; /* weights of a map */
   float *work;    /* the same and a column */
-  float *step;    /* [ld_max] of the inputs of a map */
-  float *scale;   /* [ld_max] of its outputs */
+  float *step;    /* [ld] of the inputs of a map */
+  float *scale;   /* [ld] of its outputs */
 };
 
 static bool make_room(const struct source *from, struct boltz_arena *scratch, struct room *room) {
-  const size_t ld = from->mlp->ld_max, row = ld * sizeof(float);
+  size_t ld = 0; /* of the hidden layers: the last map, which may be wide, stays as it is */
+  for (int k = 0; k + 1 < from->mlp->maps; k++) {
+    const size_t wide = boltz_kernel_ld(from->mlp->map[k].out);
+    if (wide > ld) ld = wide;
+  }
+  const size_t row = ld * sizeof(float);
   *room = (struct room){
       .a = boltz_arena_scratch(scratch, from->rows, row),
       .b = boltz_arena_scratch(scratch, from->rows, row),
