@@ -97,7 +97,8 @@ static void train_a_little(struct daemon *daemon, const char *name) {
   char body[512];
   snprintf(body, sizeof body,
            "{\"kind\":\"train\",\"model\":\"%s\",\"flow\":{\"base\":\"normal\",\"layers\":[{"
-           "\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[8]}]},\"stages\":[{\"steps\":5,\"batch\":"
+           "\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[8]}]},\"data\":{\"burn_in\":1,\"steps\":"
+           "20},\"stages\":[{\"steps\":5,\"batch\":"
            "32,\"kl\":1}],\"precision\":\"fp32\"}",
            name);
   struct answer job = run_job(daemon, body, 60, NULL);
