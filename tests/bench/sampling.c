@@ -48,7 +48,8 @@ int bench_sample(const struct bench_options *options) {
   const double calls = bench_rate(options->threads, draw, samplers, options->seconds);
   const double last = ((struct sampler *)samplers[0])->log_q[options->n - 1];
   printf("{\"rate\":%.6g,\"seconds_a_call\":%.6g,\"flops\":%.6g,\"log_q\":%.6g}\n",
-         calls * (double)options->n, options->threads / calls, flow.checkpoint.flow.flops[BOLTZ_FP32], last);
+         calls * (double)options->n, options->threads / calls,
+         flow.checkpoint.flow.flops[BOLTZ_FP32], last);
   for (int k = 0; k < options->threads; k++) sampler_close(samplers[k]);
   free(samplers);
   bench_flow_close(&flow);
