@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="boltzd" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libmicrohttpd12 libcjson1 libsqlite3-0 libnettle8 libstdc++6 \
+ && apt-get install -y --no-install-recommends libmicrohttpd12 libcjson1 libsqlite3-0 libnettle8 libopenblas0-serial libstdc++6 \
  && rm -rf /var/lib/apt/lists/* \
  && install -d -o 10001 -g 10001 -m 0700 /var/lib/boltzd
 COPY --from=build /src/build/boltzd /usr/bin/boltzd

@@ -18,7 +18,7 @@ ALL_CFLAGS = -std=c17 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-
 DRAGONBOX = $(addprefix -isystem ,$(lastword $(wildcard /usr/include/dragonbox-*)))
 ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(DRAGONBOX) $(SANITIZE) $(CXXFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
-CORE_LIBS = -lstdc++ -lm
+CORE_LIBS = -lopenblas -lstdc++ -lm
 SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lnettle $(CORE_LIBS)
 
 CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c core/*/*.cc))
@@ -97,13 +97,11 @@ $(BUILD)/boltzd: $(SERVER_OBJ) $(BUILD)/libboltz.a
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(SERVER_LIBS) -o $@
 
-# An independent matrix product to compare with.
-$(BUILD)/tests/test_kernel: TEST_LIBS = -lopenblas
 
 $(TESTS): $(BUILD)/tests/%: tests/%.c tests/check.h $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(TEST_LIBS) $(SERVER_LIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@
 
 $(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
 	@mkdir -p $(@D)

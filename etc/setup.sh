@@ -4,11 +4,11 @@
 # peers that the benchmarks stand beside.
 set -eu
 
-packages="g++ libdragonbox-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev librandom123-dev nettle-dev curl"
+packages="g++ libdragonbox-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev librandom123-dev nettle-dev libopenblas-serial-dev curl"
 case "${1:-build}" in
   build) ;;
-  test) packages="$packages libcurl4-openssl-dev libopenblas-dev" ;;
-  ci) packages="$packages libcurl4-openssl-dev libopenblas-dev clang clang-format-14 binutils python3-numpy" ;;
+  test) packages="$packages libcurl4-openssl-dev" ;;
+  ci) packages="$packages libcurl4-openssl-dev clang clang-format-14 binutils python3-numpy" ;;
   bench) packages="$packages python3-torch python3-fastapi uvicorn python3-uvicorn python3-matplotlib wrk" ;;
   *)
     echo "setup.sh: unknown group '$1': build, test, ci or bench" >&2
