@@ -94,6 +94,6 @@ int main(int argc, char **argv) {
   RUN(a_factor_squares_to_the_matrix);
   RUN(an_inverse_undoes_the_matrix);
   RUN(what_has_no_answer_is_refused);
-  boltz_arena_free(arena);
+  boltz_arena_close(arena);
   return check_report();
 }
