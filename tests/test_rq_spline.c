@@ -22,7 +22,7 @@ static double apply(const struct boltz_rq_spline *spline, enum boltz_direction d
                     const float *r, double *x) {
   double work[WORK], log_det = 0;
   CHECK(boltz_rq_work(spline->bins) <= WORK);
-  boltz_rq_apply(spline, direction, 1, 0, r, x, &log_det, work);
+  boltz_rq_apply(spline, direction, 1, PARAMETERS_MAX, r, x, &log_det, work);
   return log_det;
 }
 
@@ -165,8 +165,8 @@ static void gradients_match(const struct boltz_rq_spline *spline, enum boltz_dir
   float gr[PARAMETERS_MAX];
   double work[WORK], v[4], out = x, g = c, glog = d;
   apply(spline, direction, r, &out);
-  boltz_rq_backward(spline, direction, 1, 0, r, direction == BOLTZ_TO_X ? &x : &out, &glog, &g, gr,
-                    work);
+  boltz_rq_backward(spline, direction, 1, PARAMETERS_MAX, r, direction == BOLTZ_TO_X ? &x : &out,
+                    &glog, &g, gr, work);
   for (int s = 0; s < 4; s++) v[s] = loss(spline, direction, r, x + steps[s] * h, c, d);
   CHECK_NEAR(g, difference(v, h), 1e-9 * (1 + fabs(g)));
   for (size_t k = 0; k < n; k++) {
@@ -215,6 +215,42 @@ static void a_column_cut_in_pieces_gives_the_same_bits(void) {
     }
 }
 
+/* Beside rows that each have a copy of it. */
+static void one_set_for_all_rows_does_as_copies_of_it(void) {
+  enum { N = 75 };
+  static float copies[N * PARAMETERS_MAX], each[N * PARAMETERS_MAX];
+  float r[PARAMETERS_MAX], sum[PARAMETERS_MAX];
+  double z[N], x[N], y[N], a[N], b[N], g[N], h[N], glog[N], work[WORK];
+  for (int e = 0; e < 3; e++)
+    for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++)
+      for (int bins = 2; bins <= 64; bins += 31) {
+        const enum boltz_direction direction = (enum boltz_direction)d;
+        const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, bins, -1, 2};
+        const size_t n = boltz_rq_parameters(spline.ends, bins);
+        fill(r, n, 2, (uint64_t)bins);
+        for (size_t i = 0; i < N; i++) {
+          memcpy(copies + i * PARAMETERS_MAX, r, sizeof r);
+          z[i] = x[i] = y[i] = (e == BOLTZ_RQ_INTERVAL ? 1 : 1.3) * (2 * uniform(i + 500) - 1);
+          g[i] = h[i] = uniform(i + 700), glog[i] = uniform(i + 900), a[i] = b[i] = 0;
+        }
+        boltz_rq_apply(&spline, direction, N, 0, r, x, a, work);
+        boltz_rq_apply(&spline, direction, N, PARAMETERS_MAX, copies, y, b, work);
+        CHECK(memcmp(x, y, sizeof x) == 0 && memcmp(a, b, sizeof a) == 0);
+        const double *side = direction == BOLTZ_TO_X ? z : x;
+        boltz_rq_backward(&spline, direction, N, 0, r, side, glog, g, sum, work);
+        boltz_rq_backward(&spline, direction, N, PARAMETERS_MAX, copies, side, glog, h, each, work);
+        CHECK(memcmp(g, h, sizeof g) == 0);
+        for (size_t k = 0; k < n; k++) {
+          double expected = 0, size = 1;
+          for (size_t i = 0; i < N; i++) {
+            expected += each[i * PARAMETERS_MAX + k];
+            size += fabs(each[i * PARAMETERS_MAX + k]);
+          }
+          CHECK_NEAR(sum[k], expected, 1e-7 * size); /* floats */
+        }
+      }
+}
+
 static void parameters_that_overflow_leave_nan(void) {
   for (int k = 0; k < 11; k++) {
     const struct boltz_rq_spline spline = {BOLTZ_RQ_LINE, 4, -1, 2};
@@ -237,6 +273,7 @@ int main(int argc, char **argv) {
   RUN(steep_curves_rise_and_come_back);
   RUN(gradients_match_differences_in_every_bin);
   RUN(a_column_cut_in_pieces_gives_the_same_bits);
+  RUN(one_set_for_all_rows_does_as_copies_of_it);
   RUN(parameters_that_overflow_leave_nan);
   return check_report();
 }

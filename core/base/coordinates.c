@@ -25,6 +25,18 @@ enum boltz_status boltz_coordinates_check(const char *name, const struct boltz_i
   return BOLTZ_OK;
 }
 
+enum boltz_status boltz_coordinates_or_all(const char *name, const struct boltz_ints *list, int dim,
+                                           struct boltz_arena *arena, struct boltz_ints *named) {
+  bool *seen = BOLTZ_NEW_ARRAY(arena, (size_t)dim, bool);
+  if (!seen) return BOLTZ_NO_MEMORY;
+  *named = *list;
+  if (list->n > 0) return boltz_coordinates_check(name, list, dim, seen);
+  *named = (struct boltz_ints){(size_t)dim, BOLTZ_NEW_ARRAY(arena, (size_t)dim, int64_t)};
+  if (!named->v) return BOLTZ_NO_MEMORY;
+  for (int j = 0; j < dim; j++) named->v[j] = j;
+  return BOLTZ_OK;
+}
+
 enum boltz_status boltz_coordinates_check_ends(const struct boltz_ints *coordinates,
                                                const struct boltz_doubles *low,
                                                const struct boltz_doubles *high) {

@@ -15,6 +15,12 @@
 enum boltz_status boltz_coordinates_check(const char *name, const struct boltz_ints *list, int dim,
                                           bool *seen);
 
+/** The list, checked so, or every coordinate of dim when it is empty. Errors: OUT_OF_RANGE,
+ * NO_MEMORY.
+ */
+enum boltz_status boltz_coordinates_or_all(const char *name, const struct boltz_ints *list, int dim,
+                                           struct boltz_arena *arena, struct boltz_ints *named);
+
 /** Ends `low` and `high`, settings of these names, are as many as the coordinates, and each high
  * one lies well above its low one. Errors: OUT_OF_RANGE. */
 enum boltz_status boltz_coordinates_check_ends(const struct boltz_ints *coordinates,

@@ -45,7 +45,7 @@ enum boltz_status boltz_layer_build(struct boltz_layer *layer, struct boltz_doma
 enum boltz_status boltz_layer_check_open(const struct boltz_layer *layer, int64_t j) {
   if (layer->domain[j].type != BOLTZ_PERIODIC) return BOLTZ_OK;
   return boltz_fail(BOLTZ_OUT_OF_RANGE,
-                    "x%lld is periodic here, and %s would tear its ends apart: spline_coupling and "
-                    "circular_shift move periodic coordinates",
+                    "x%lld is periodic here, and %s would tear its ends apart: spline_coupling, "
+                    "spline and circular_shift move periodic coordinates",
                     (long long)j + 1, layer->kind->name);
 }

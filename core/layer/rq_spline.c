@@ -47,6 +47,18 @@ static struct ends ends_of(const struct boltz_rq_spline *spline) {
   }
 }
 
+struct boltz_rq_spline boltz_rq_on(const struct boltz_domain *domain, int bins, double bound) {
+  const double low = domain->low, width = domain->high - domain->low;
+  switch (domain->type) {
+    case BOLTZ_PERIODIC:
+      return (struct boltz_rq_spline){BOLTZ_RQ_CIRCLE, bins, low, width};
+    case BOLTZ_INTERVAL:
+      return (struct boltz_rq_spline){BOLTZ_RQ_INTERVAL, bins, low, width};
+    default:
+      return (struct boltz_rq_spline){BOLTZ_RQ_LINE, bins, -bound, 2 * bound};
+  }
+}
+
 size_t boltz_rq_parameters(enum boltz_rq_ends ends, int bins) {
   const struct boltz_rq_spline spline = {.ends = ends, .bins = bins};
   return 2 * (size_t)bins + (size_t)ends_of(&spline).count;
@@ -135,11 +147,22 @@ BOLTZ_VECTORISED static void place(const struct boltz_rq_spline *spline, size_t 
   }
 }
 
+static void find_slopes(const struct boltz_rq_spline *spline, size_t n, size_t ld, const float *r,
+                        struct found *bin) {
+  const struct ends ends = ends_of(spline);
+  for (size_t i = 0; i < n; i++) {
+    const float *slopes = r + i * ld + 2 * spline->bins;
+    bin->d0[i] = raw_slope(&ends, slopes, (int)bin->index[i]);
+    bin->d1[i] = raw_slope(&ends, slopes, (int)bin->index[i] + 1);
+  }
+  soften(n, bin->d0);
+  soften(n, bin->d1);
+}
+
 /* The bins of n <= ROWS rows; p [2, bins, ROWS] gets the softmaxes. */
 static void find_bins(const struct boltz_rq_spline *spline, enum boltz_direction direction,
                       size_t n, size_t ld, const float *r, const double *x, double *p,
                       struct found *bin) {
-  const struct ends ends = ends_of(spline);
   const int bins = spline->bins;
   double *pw = p, *ph = p + (size_t)bins * ROWS;
   place(spline, n, x, bin->at, bin->in);
@@ -149,13 +172,66 @@ static void find_bins(const struct boltz_rq_spline *spline, enum boltz_direction
     find(bins, n, pw, ph, bin->at, bin->index, bin->u, bin->w, bin->v, bin->h);
   else
     find(bins, n, ph, pw, bin->at, bin->index, bin->v, bin->h, bin->u, bin->w);
-  for (size_t i = 0; i < n; i++) {
-    const float *slopes = r + i * ld + 2 * bins;
-    bin->d0[i] = raw_slope(&ends, slopes, (int)bin->index[i]);
-    bin->d1[i] = raw_slope(&ends, slopes, (int)bin->index[i] + 1);
+  find_slopes(spline, n, ld, r, bin);
+}
+
+/* The bins of a curve that all rows share, and the softmaxes that made their sizes. */
+struct shared {
+  double u[BOLTZ_RQ_BINS_MAX], w[BOLTZ_RQ_BINS_MAX], v[BOLTZ_RQ_BINS_MAX], h[BOLTZ_RQ_BINS_MAX];
+  double d0[BOLTZ_RQ_BINS_MAX], d1[BOLTZ_RQ_BINS_MAX];
+  double pw[BOLTZ_RQ_BINS_MAX], ph[BOLTZ_RQ_BINS_MAX];
+};
+
+/* Lower ends and sizes as find() has them. */
+static void share_sizes(int bins, const float *r, double *p, double *knot, double *size,
+                        double *work) {
+  const double part = 1 - LEAST * bins;
+  double at = 0;
+  softmax(bins, 1, 0, r, work);
+  for (int k = 0; k < bins; k++) {
+    p[k] = work[k * ROWS];
+    knot[k] = at;
+    size[k] = k + 1 == bins ? 1 - at : fma(part, p[k], LEAST);
+    at += size[k];
   }
-  soften(n, bin->d0);
-  soften(n, bin->d1);
+}
+
+static void share(const struct boltz_rq_spline *spline, const float *r, struct shared *shared,
+                  double *work) {
+  const struct ends ends = ends_of(spline);
+  const int bins = spline->bins;
+  share_sizes(bins, r, shared->pw, shared->u, shared->w, work);
+  share_sizes(bins, r + bins, shared->ph, shared->v, shared->h, work);
+  for (int k = 0; k < bins; k++) {
+    shared->d0[k] = raw_slope(&ends, r + 2 * bins, k);
+    shared->d1[k] = raw_slope(&ends, r + 2 * bins, k + 1);
+  }
+  soften((size_t)bins, shared->d0);
+  soften((size_t)bins, shared->d1);
+}
+
+/* The number of knots that do not lie above `at`, the first left out. */
+BOLTZ_VECTORISED static void count_knots(int bins, size_t n, const double *restrict knot,
+                                         const double *restrict at, double *restrict index) {
+  for (size_t i = 0; i < n; i++) index[i] = 0;
+  for (int k = 1; k < bins; k++)
+    for (size_t i = 0; i < n; i++) index[i] += at[i] < knot[k] ? 0 : 1;
+}
+
+static void find_shared(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                        size_t n, const struct shared *shared, const double *x, struct found *bin) {
+  place(spline, n, x, bin->at, bin->in);
+  count_knots(spline->bins, n, direction == BOLTZ_TO_X ? shared->u : shared->v, bin->at,
+              bin->index);
+  for (size_t i = 0; i < n; i++) {
+    const int k = (int)bin->index[i];
+    bin->u[i] = shared->u[k];
+    bin->w[i] = shared->w[k];
+    bin->v[i] = shared->v[k];
+    bin->h[i] = shared->h[k];
+    bin->d0[i] = shared->d0[k];
+    bin->d1[i] = shared->d1[k];
+  }
 }
 
 /* ---- Both ways ---- */
@@ -216,11 +292,16 @@ BOLTZ_VECTORISED static void put(const struct boltz_rq_spline *spline,
 
 void boltz_rq_apply(const struct boltz_rq_spline *spline, enum boltz_direction direction, size_t n,
                     size_t ld, const float *r, double *x, double *log_det, double *work) {
+  struct shared shared;
   struct found bin;
   double out[ROWS], log_slope[ROWS];
+  if (ld == 0) share(spline, r, &shared, work);
   for (size_t first = 0; first < n; first += ROWS) {
     const size_t rows = n - first < ROWS ? n - first : ROWS;
-    find_bins(spline, direction, rows, ld, r + first * ld, x + first, work, &bin);
+    if (ld == 0)
+      find_shared(spline, direction, rows, &shared, x + first, &bin);
+    else
+      find_bins(spline, direction, rows, ld, r + first * ld, x + first, work, &bin);
     move(direction, rows, &bin, out, log_slope);
     put(spline, direction, rows, bin.in, out, log_slope, x + first, log_det + first);
   }
@@ -311,9 +392,9 @@ static void back_slopes(const struct boltz_rq_spline *spline, size_t n, size_t l
   }
 }
 
-void boltz_rq_backward(const struct boltz_rq_spline *spline, enum boltz_direction direction,
-                       size_t n, size_t ld, const float *r, const double *z, const double *glog,
-                       double *g, float *gr, double *work) {
+static void back_each(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                      size_t n, size_t ld, const float *r, const double *z, const double *glog,
+                      double *g, float *gr, double *work) {
   const int bins = spline->bins;
   const double *pw = work, *ph = work + (size_t)bins * ROWS;
   struct found bin;
@@ -327,4 +408,65 @@ void boltz_rq_backward(const struct boltz_rq_spline *spline, enum boltz_directio
     back_softmax(bins, rows, ld, bin.index, ph, back.v, back.h, to + bins);
     back_slopes(spline, rows, ld, bin.index, &back, to);
   }
+}
+
+/* Sums over rows by bin: dJ/d of its lower knot and sizes; by knot: of its raw slope. */
+struct sums {
+  double u[BOLTZ_RQ_BINS_MAX], w[BOLTZ_RQ_BINS_MAX];
+  double v[BOLTZ_RQ_BINS_MAX], h[BOLTZ_RQ_BINS_MAX];
+  double r[BOLTZ_RQ_BINS_MAX + 1];
+};
+
+static void add_rows(size_t n, const double *index, const struct back *back, struct sums *sums) {
+  for (size_t i = 0; i < n; i++) {
+    const int k = (int)index[i];
+    sums->u[k] += back->u[i];
+    sums->w[k] += back->w[i];
+    sums->v[k] += back->v[i];
+    sums->h[k] += back->h[i];
+    sums->r[k] += back->r0[i];
+    sums->r[k + 1] += back->r1[i];
+  }
+}
+
+/* A size bears its own bin's share and the lower knots of all bins after it. */
+static void back_sizes(int bins, const double *p, const double *knot, double *size, float *gr) {
+  double after = 0, mean = 0;
+  for (int k = bins - 1; k >= 0; k--) {
+    size[k] += after;
+    after += knot[k];
+    mean += p[k] * size[k];
+  }
+  for (int k = 0; k < bins; k++) gr[k] = (float)((1 - LEAST * bins) * p[k] * (size[k] - mean));
+}
+
+static void back_shared(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                        size_t n, const float *r, const double *z, const double *glog, double *g,
+                        float *gr, double *work) {
+  const int bins = spline->bins;
+  const struct ends ends = ends_of(spline);
+  struct sums sums = {0};
+  struct shared shared;
+  struct found bin;
+  struct back back;
+  share(spline, r, &shared, work);
+  for (size_t first = 0; first < n; first += ROWS) {
+    const size_t rows = n - first < ROWS ? n - first : ROWS;
+    find_shared(spline, BOLTZ_TO_X, rows, &shared, z + first, &bin);
+    back_rows(direction, spline->width, rows, &bin, glog + first, g + first, &back);
+    add_rows(rows, bin.index, &back, &sums);
+  }
+  back_sizes(bins, shared.pw, sums.u, sums.w, gr);
+  back_sizes(bins, shared.ph, sums.v, sums.h, gr + bins);
+  if (ends.circle) sums.r[0] += sums.r[bins];
+  for (int k = 0; k < ends.count; k++) gr[2 * bins + k] = (float)sums.r[k + ends.first];
+}
+
+void boltz_rq_backward(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                       size_t n, size_t ld, const float *r, const double *z, const double *glog,
+                       double *g, float *gr, double *work) {
+  if (ld > 0)
+    back_each(spline, direction, n, ld, r, z, glog, g, gr, work);
+  else
+    back_shared(spline, direction, n, r, z, glog, g, gr, work);
 }

@@ -28,6 +28,9 @@ struct boltz_rq_spline {
   double low, width;
 };
 
+/** The curve of a coordinate that lives there; a real one's is on [-bound, bound]. */
+struct boltz_rq_spline boltz_rq_on(const struct boltz_domain *domain, int bins, double bound);
+
 /** Parameters of a row: 3 bins - 1, 3 bins + 1, 3 bins. */
 size_t boltz_rq_parameters(enum boltz_rq_ends ends, int bins);
 
@@ -37,7 +40,7 @@ size_t boltz_rq_work(int bins);
 /**
  * Take a column through its curves and add the log slopes of that to log_det.
  *
- *   r   [n, ld]  parameters of row i from r + i ld on
+ *   r   [n, ld]  parameters of row i from r + i ld on; ld = 0: one set for all rows, at less cost
  *   x   [n]      in and out
  *
  * Errors: none; parameters that overflow leave NaN.
@@ -51,7 +54,7 @@ void boltz_rq_apply(const struct boltz_rq_spline *spline, enum boltz_direction d
  *   z     [n]      the coordinate on the side of the latents
  *   glog  [n]      dJ/d(log_det)
  *   g     [n]      dJ/d(out), becomes dJ/d(in)
- *   gr    [n, ld]  out: dJ/dr
+ *   gr    [n, ld]  out: dJ/dr; ld = 0: one set, the sum over rows
  */
 void boltz_rq_backward(const struct boltz_rq_spline *spline, enum boltz_direction direction,
                        size_t n, size_t ld, const float *r, const double *z, const double *glog,
