@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "core/lattice.h"
+
 #define STAGE(member) offsetof(struct boltz_stage, member)
 
 const struct boltz_field boltz_stage_fields[] = {
@@ -75,32 +77,62 @@ const struct boltz_field boltz_stage_fields[] = {
 /* A network has 23 outputs for every coordinate that a spline moves. */
 #define SPLINES_MOST 256
 
-/* Which coordinates a coupling leaves alone: of two couplings the halves, of the next two every
-   second one. */
-static bool is_fixed(int dim, int coupling, int j) {
-  const bool first = coupling % 4 < 2 ? j < (dim + 1) / 2 : j % 2 == 0;
-  return first == (coupling % 2 == 0);
+/* Which coordinates coupling k moves; NULL stands for lattice where there is none. */
+typedef bool mask(const struct boltz_energy *energy, const struct boltz_lattice *lattice, int k,
+                  int j);
+
+/* Of two couplings each half in turn, of the next two every second one. */
+static bool half_is_moved(const struct boltz_energy *energy, const struct boltz_lattice *lattice,
+                          int k, int j) {
+  (void)lattice;
+  const bool first = k % 4 < 2 ? j < (energy->dim + 1) / 2 : j % 2 == 0;
+  return first != (k % 2 == 0);
 }
 
-static void print_mask(struct boltz_text *text, int dim, int coupling, bool fixed) {
+/* The sum of a site's places along the axes is odd. */
+static bool is_odd(const struct boltz_lattice *lattice, int64_t site) {
+  int64_t sum = 0;
+  for (int axis = lattice->axes - 1; axis >= 0; site /= lattice->side[axis--])
+    sum += site % lattice->side[axis];
+  return sum % 2 == 1;
+}
+
+/* Every second site, then the others; then of sites that have several coordinates each in turn. */
+static bool site_is_moved(const struct boltz_energy *energy, const struct boltz_lattice *lattice,
+                          int k, int j) {
+  (void)energy;
+  const int64_t width = lattice->width, turn = k % (width > 1 ? 2 + width : 2);
+  return turn < 2 ? is_odd(lattice, j / width) == (turn == 1) : j % width == turn - 2;
+}
+
+static void print_list(struct boltz_text *text, const char *name, int dim,
+                       const struct boltz_energy *energy, const struct boltz_lattice *lattice,
+                       mask *is_moved, int k, bool moved) {
   bool any = false;
-  boltz_text_printf(text, "\"%s\":[", fixed ? "fixed" : "moved");
+  boltz_text_printf(text, "\"%s\":[", name);
   for (int j = 0; j < dim; j++) {
-    if (is_fixed(dim, coupling, j) != fixed) continue;
+    if (is_moved(energy, lattice, k, j) != moved) continue;
     boltz_text_printf(text, any ? ",%d" : "%d", j);
     any = true;
   }
-  boltz_text_puts(text, "]");
+  boltz_text_puts(text, "],");
 }
 
-/* Of the periodic coordinates: their numbers, or one end of each. */
-static void print_periodic(struct boltz_text *text, const struct boltz_energy *energy,
-                           const char *member) {
+static void print_coupling(struct boltz_text *text, const struct boltz_energy *energy,
+                           const struct boltz_lattice *lattice, mask *is_moved, int k) {
+  boltz_text_puts(text, "{\"type\":\"spline_coupling\",");
+  print_list(text, "fixed", energy->dim, energy, lattice, is_moved, k, false);
+  print_list(text, "moved", energy->dim, energy, lattice, is_moved, k, true);
+}
+
+/* Of the coordinates that are periodic, or are not: their numbers, or one end of each. */
+static void print_coordinates(struct boltz_text *text, const struct boltz_energy *energy,
+                              bool periodic, const char *member) {
   bool any = false;
   boltz_text_printf(text, "\"%s\":[", member);
   for (int j = 0; j < energy->dim; j++) {
     const struct boltz_domain *domain = &energy->domain[j];
-    if (domain->type != BOLTZ_PERIODIC) continue;
+    if ((domain->type == BOLTZ_PERIODIC) != periodic) continue;
     if (any) boltz_text_puts(text, ",");
     boltz_text_number(text, member[0] == 'c' ? j : member[0] == 'l' ? domain->low : domain->high);
     any = true;
@@ -108,32 +140,73 @@ static void print_periodic(struct boltz_text *text, const struct boltz_energy *e
   boltz_text_puts(text, "]");
 }
 
+static int count_periodic(const struct boltz_energy *energy) {
+  int n = 0;
+  for (int j = 0; j < energy->dim; j++) n += energy->domain[j].type == BOLTZ_PERIODIC;
+  return n;
+}
+
+static void print_circular_base(struct boltz_text *text, const struct boltz_energy *energy) {
+  boltz_text_puts(text, "{\"base\":{\"type\":\"circular\",");
+  print_coordinates(text, energy, true, "coordinates");
+  boltz_text_puts(text, ",");
+  print_coordinates(text, energy, true, "low");
+  boltz_text_puts(text, ",");
+  print_coordinates(text, energy, true, "high");
+  boltz_text_puts(text, "},\"layers\":[");
+}
+
+static void print_shift(struct boltz_text *text, const struct boltz_energy *energy) {
+  boltz_text_puts(text, "{\"type\":\"circular_shift\",");
+  print_coordinates(text, energy, true, "coordinates");
+  boltz_text_puts(text, "}");
+}
+
 /* Splines bend where affine maps only stretch: of many coordinates they need fewer layers. */
-static void print_splines(struct boltz_text *text, const struct boltz_energy *energy,
-                          bool periodic) {
-  if (periodic) {
-    boltz_text_puts(text, "{\"base\":{\"type\":\"circular\",");
-    print_periodic(text, energy, "coordinates");
-    boltz_text_puts(text, ",");
-    print_periodic(text, energy, "low");
-    boltz_text_puts(text, ",");
-    print_periodic(text, energy, "high");
-    boltz_text_puts(text, "},\"layers\":[");
-  } else {
+static void print_splines(struct boltz_text *text, const struct boltz_energy *energy) {
+  const bool periodic = count_periodic(energy) > 0;
+  if (periodic)
+    print_circular_base(text, energy);
+  else
     boltz_text_puts(text, "{\"base\":\"normal\",\"layers\":[");
-  }
   for (int k = 0; k < COUPLINGS; k++) {
-    boltz_text_puts(text, k ? ",{\"type\":\"spline_coupling\"," : "{\"type\":\"spline_coupling\",");
-    print_mask(text, energy->dim, k, true);
-    boltz_text_puts(text, ",");
-    print_mask(text, energy->dim, k, false);
-    boltz_text_puts(text, ",\"hidden\":[64,64]}");
+    if (k > 0) boltz_text_puts(text, ",");
+    print_coupling(text, energy, NULL, half_is_moved, k);
+    boltz_text_puts(text, "\"hidden\":[64,64]}");
     if (!periodic || k % 2 == 0) continue;
-    boltz_text_puts(text, ",{\"type\":\"circular_shift\",");
-    print_periodic(text, energy, "coordinates");
-    boltz_text_puts(text, "}");
+    boltz_text_puts(text, ",");
+    print_shift(text, energy);
   }
   boltz_text_puts(text, periodic ? "]}" : ",{\"type\":\"actnorm\"}]}");
+}
+
+/* Gaussians with the data's covariance, then couplings whose small network serves every site: it
+   learns from all of them what is the same everywhere. */
+static void print_sites(struct boltz_text *text, const struct boltz_energy *energy,
+                        const struct boltz_lattice *lattice) {
+  const int periodic = count_periodic(energy);
+  const int64_t masks = lattice->width > 1 ? 2 + lattice->width : 2;
+  if (periodic > 0)
+    print_circular_base(text, energy);
+  else
+    boltz_text_puts(text, "{\"base\":{\"type\":\"mixture\",\"components\":4},\"layers\":[");
+  if (periodic > 0 && periodic < energy->dim) {
+    boltz_text_puts(text, "{\"type\":\"whitening\",");
+    print_coordinates(text, energy, false, "coordinates");
+    boltz_text_puts(text, "},");
+  }
+  for (int k = 0; k < (COUPLINGS + masks - 1) / masks * masks; k++) {
+    if (k > 0) boltz_text_puts(text, ",");
+    print_coupling(text, energy, lattice, site_is_moved, k);
+    boltz_text_puts(text, "\"lattice\":[");
+    for (int axis = 0; axis < lattice->axes; axis++)
+      boltz_text_printf(text, axis ? ",%lld" : "%lld", (long long)lattice->side[axis]);
+    boltz_text_puts(text, "],\"reach\":1,\"hidden\":[32,32]}");
+    if (periodic == 0 || (k + 1) % masks != 0) continue;
+    boltz_text_puts(text, ",");
+    print_shift(text, energy);
+  }
+  boltz_text_puts(text, periodic > 0 ? "]}" : ",{\"type\":\"actnorm\"}]}");
 }
 
 /* In the plane a coupling sees one coordinate: affine ones are served from tables. */
@@ -142,16 +215,31 @@ static const char affine[] =
     "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_cap\":2},"
     "{\"type\":\"actnorm\"}]}";
 
+/* Alone a coordinate needs no network. */
+static void print_curves(struct boltz_text *text, const struct boltz_energy *energy) {
+  const bool periodic = count_periodic(energy) > 0;
+  if (periodic)
+    print_circular_base(text, energy);
+  else
+    boltz_text_puts(text, "{\"base\":\"normal\",\"layers\":[");
+  boltz_text_puts(text, "{\"type\":\"spline\",\"bins\":32}");
+  boltz_text_puts(text, periodic ? "]}" : ",{\"type\":\"actnorm\"}]}");
+}
+
 enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct boltz_arena *arena,
                                   struct boltz_flow_spec *spec) {
   struct boltz_text text = {0};
   struct boltz_json *object;
-  bool periodic = false;
-  for (int j = 0; j < energy->dim; j++) periodic |= energy->domain[j].type == BOLTZ_PERIODIC;
-  if (!periodic && (energy->dim <= 2 || energy->dim > SPLINES_MOST))
+  struct boltz_lattice lattice;
+  BOLTZ_TRY(boltz_lattice_find(energy, arena, &lattice));
+  if (energy->dim == 1)
+    print_curves(&text, energy);
+  else if (lattice.axes > 0)
+    print_sites(&text, energy, &lattice);
+  else if (count_periodic(energy) == 0 && (energy->dim == 2 || energy->dim > SPLINES_MOST))
     boltz_text_puts(&text, affine);
   else
-    print_splines(&text, energy, periodic);
+    print_splines(&text, energy);
   enum boltz_status status = text.failed ? BOLTZ_NO_MEMORY : BOLTZ_OK;
   if (status == BOLTZ_OK) status = boltz_json_parse(text.data, text.size, 8, arena, &object);
   boltz_text_free(&text);

@@ -8,15 +8,19 @@
 #include "boltz/json.h"
 #include "tests/check.h"
 
-static inline void *example_settings(struct boltz_arena *arena,
-                                     const struct boltz_energy_kind *kind) {
-  const char *text = kind->example ? kind->example : "{}";
+static inline void *settings_of(struct boltz_arena *arena, const struct boltz_energy_kind *kind,
+                                const char *text) {
   void *settings = boltz_arena_alloc(arena, 1, kind->settings_size + 1);
   struct boltz_json *json;
   CHECK_INT(boltz_json_parse(text, strlen(text), 9, arena, &json), BOLTZ_OK);
   CHECK_MSG(boltz_json_fields(json, kind->fields, NULL, settings, arena) == BOLTZ_OK, "%s: %s",
             kind->name, boltz_error());
   return settings;
+}
+
+static inline void *example_settings(struct boltz_arena *arena,
+                                     const struct boltz_energy_kind *kind) {
+  return settings_of(arena, kind, kind->example ? kind->example : "{}");
 }
 
 #endif

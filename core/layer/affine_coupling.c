@@ -35,7 +35,7 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
   const struct affine_coupling *s = layer->settings;
   struct plan *plan = BOLTZ_NEW(arena, struct plan);
   if (!plan) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_conditioner_new(layer, &s->fixed, &s->moved, arena, &plan->conditioner));
+  BOLTZ_TRY(boltz_conditioner_new(layer, &s->fixed, &s->moved, NULL, arena, &plan->conditioner));
   for (size_t m = 0; m < s->moved.n; m++) BOLTZ_TRY(boltz_layer_check_open(layer, s->moved.v[m]));
   plan->settings = s;
   BOLTZ_TRY(boltz_mlp_new(plan->conditioner.width, &s->nets.hidden, s->moved.n,

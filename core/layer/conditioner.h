@@ -2,40 +2,62 @@
  * the others moved.
  *
  * A fixed coordinate enters a network as it is, in float; one that is periodic here enters as cos
- * and sin of 2 pi (x - low)/(high - low), one after the other, so that no network sees a seam. */
+ * and sin of 2 pi (x - low)/(high - low), one after the other, so that no network sees a seam.
+ *
+ * Where the coordinates are those of the sites of a periodic lattice, one network may serve every
+ * site that has moved coordinates: it sees the fixed coordinates near the site by their place
+ * relative to it, and its rows are the batch once for every such site. */
 #ifndef LAYER_CONDITIONER_H
 #define LAYER_CONDITIONER_H
 
 #include "boltz/layer.h"
 
-/** A fixed coordinate on its way into a network. */
+/** Sites in row-major order, periodic in every direction, the same number of coordinates each. */
+struct conditioner_lattice {
+  struct boltz_ints sides; /* empty: no lattice, one network row a row */
+  int64_t reach;           /* steps along each axis that a network sees */
+};
+
+/** An input of a network, or two. */
 struct conditioner_input {
-  int64_t coordinate;
   size_t column; /* of the network's inputs; a periodic coordinate has the next one too */
   bool periodic;
   double low, width; /* of a periodic one */
+};
+
+/** Where the network's outputs for a moved coordinate are. */
+struct conditioner_place {
+  size_t site; /* among those of the conditioner */
+  size_t rank; /* among the moved coordinates of that site */
 };
 
 struct conditioner {
   size_t n;
   struct conditioner_input *input; /* [n] */
   size_t width;                    /* inputs of a network */
+  size_t sites;                    /* network rows a row; 1 without a lattice */
+  int64_t *coordinate;             /* [sites, n] what enters; -1: nothing, a zero */
+  size_t moved;                    /* coordinates that a network row has outputs for */
+  struct conditioner_place *place; /* [moved->n] in the order of the list */
 };
 
 /**
- * Check the lists of a coupling at its place in a flow and work out what networks see.
- * Errors: OUT_OF_RANGE, pointers into "/fixed" and "/moved"; NO_MEMORY.
+ * Check the lists of a coupling at its place in a flow and work out what networks see. `lattice`
+ * may be NULL: none.
+ * Errors: OUT_OF_RANGE, pointers into "/fixed", "/moved" and "/lattice"; NO_MEMORY.
  */
 enum boltz_status boltz_conditioner_new(const struct boltz_layer *layer,
                                         const struct boltz_ints *fixed,
-                                        const struct boltz_ints *moved, struct boltz_arena *arena,
-                                        struct conditioner *conditioner);
+                                        const struct boltz_ints *moved,
+                                        const struct conditioner_lattice *lattice,
+                                        struct boltz_arena *arena, struct conditioner *conditioner);
 
-/** The fixed coordinates as rows [n, ld(width)]; NULL: scratch is exhausted. */
+/** The fixed coordinates as network rows [sites n, ld(width)], those of a site together; NULL:
+ * scratch is exhausted. */
 const float *boltz_conditioner_gather(const struct conditioner *conditioner,
                                       const struct boltz_batch *x, struct boltz_arena *scratch);
 
-/** Add to g what dJ/d(rows), ga [n, ld(width)], means for the fixed coordinates of x. */
+/** Add to g what dJ/d(rows), ga [sites n, ld(width)], means for the fixed coordinates of x. */
 void boltz_conditioner_back(const struct conditioner *conditioner, const struct boltz_batch *x,
                             const float *ga, struct boltz_batch *g);
 

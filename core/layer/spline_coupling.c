@@ -1,7 +1,7 @@
 /* spline_coupling.c - some coordinates go through monotone curves that others choose.
  *
  *   a = the fixed coordinates, r = spline(a), one network for all; x_moved = curve(z_moved; r),
- *   log_det = sum of ln curve'
+ *   log_det = sum of ln curve'; on a lattice the same network for every site, of what is near it
  *
  * The curves are those of rq_spline.h: on a real coordinate [-bound, bound] goes to itself and all
  * else stays; on an interval and on a period these go to themselves. The network is float, the rest
@@ -21,6 +21,7 @@
 
 struct spline_coupling {
   struct boltz_ints fixed, moved, hidden;
+  struct conditioner_lattice lattice;
   const char *activation;
   int64_t bins;
   double bound;
@@ -30,19 +31,20 @@ struct spline_coupling {
 struct moved {
   int64_t coordinate;
   struct boltz_rq_spline spline;
-  size_t first; /* of its parameters among the network's outputs */
+  size_t site;  /* whose network rows have its parameters, */
+  size_t first; /* from this output on */
 };
 
 struct plan {
   struct conditioner conditioner;
   struct boltz_mlp net;
-  size_t n, outputs;
+  size_t n, outputs;   /* moved coordinates; parameters of a network row */
   struct moved *moved; /* [n] */
 };
 
 struct tape {
   struct boltz_mlp_tape net;
-  const float *r; /* [rows, ld(outputs)] */
+  const float *r; /* [sites rows, ld(outputs)] */
   double *in;     /* [moved, rows] */
 };
 
@@ -65,20 +67,41 @@ static struct boltz_rq_spline spline_on(const struct spline_coupling *s,
   }
 }
 
+/* Where the parameters of each moved coordinate are. On a lattice the sites' coordinates of one
+   rank have the same domain, and so the same curves. */
+static enum boltz_status place_parameters(const struct boltz_layer *layer, struct plan *plan,
+                                          struct boltz_arena *arena) {
+  const struct spline_coupling *s = layer->settings;
+  const struct conditioner *c = &plan->conditioner;
+  size_t *first = BOLTZ_NEW_ARRAY(arena, c->moved, size_t);
+  plan->n = s->moved.n;
+  plan->moved = BOLTZ_NEW_ARRAY(arena, plan->n, struct moved);
+  if (!first || !plan->moved) return BOLTZ_NO_MEMORY;
+  for (size_t rank = 0; rank < c->moved; rank++)
+    for (size_t m = 0; m < plan->n; m++) {
+      if (c->place[m].rank != rank) continue;
+      const struct boltz_rq_spline spline = spline_on(s, &layer->domain[s->moved.v[m]]);
+      first[rank] = plan->outputs;
+      plan->outputs += boltz_rq_parameters(spline.ends, spline.bins);
+      break;
+    }
+  for (size_t m = 0; m < plan->n; m++) {
+    const int64_t j = s->moved.v[m];
+    plan->moved[m] = (struct moved){.coordinate = j,
+                                    .spline = spline_on(s, &layer->domain[j]),
+                                    .site = c->place[m].site,
+                                    .first = first[c->place[m].rank]};
+  }
+  return BOLTZ_OK;
+}
+
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   const struct spline_coupling *s = layer->settings;
   struct plan *plan = BOLTZ_NEW(arena, struct plan);
   if (!plan) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_conditioner_new(layer, &s->fixed, &s->moved, arena, &plan->conditioner));
-  plan->n = s->moved.n;
-  plan->moved = BOLTZ_NEW_ARRAY(arena, plan->n, struct moved);
-  if (!plan->moved) return BOLTZ_NO_MEMORY;
-  for (size_t m = 0; m < plan->n; m++) {
-    const int64_t j = s->moved.v[m];
-    const struct boltz_rq_spline spline = spline_on(s, &layer->domain[j]);
-    plan->moved[m] = (struct moved){j, spline, plan->outputs};
-    plan->outputs += boltz_rq_parameters(spline.ends, spline.bins);
-  }
+  BOLTZ_TRY(
+      boltz_conditioner_new(layer, &s->fixed, &s->moved, &s->lattice, arena, &plan->conditioner));
+  BOLTZ_TRY(place_parameters(layer, plan, arena));
   if (plan->outputs > OUTPUTS_MAX)
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/moved",
                          "%zu moved coordinates of %lld bins have %zu parameters, more than %d: "
@@ -127,24 +150,31 @@ static enum boltz_status serve(const struct boltz_layer *layer, const struct bol
   struct boltz_narrow *narrow = NULL;
   if (!a) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_narrow_new(&plan->net, boltz_layer_flat(layer, w), boltz_layer_packed(layer, w),
-                             precision, x->n, a, arena, scratch, &narrow));
+                             precision, x->n * plan->conditioner.sites, a, arena, scratch,
+                             &narrow));
   *out = narrow;
   return BOLTZ_OK;
 }
 
 /* ---- Both ways ---- */
 
-/* The parameters [rows, ld(outputs)]; NULL: scratch is exhausted. */
+/* The parameters [sites rows, ld(outputs)]; NULL: scratch is exhausted. */
 static const float *ask(const struct boltz_layer *layer, const struct boltz_weights *w,
                         const struct boltz_batch *x, struct tape *tape,
                         struct boltz_arena *scratch) {
   const struct plan *plan = layer->plan;
   const struct boltz_narrow *served = boltz_layer_served(layer, w);
   const float *packed = boltz_layer_packed(layer, w);
+  const size_t rows = plan->conditioner.sites * x->n;
   const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
   if (!a) return NULL;
-  if (served) return boltz_narrow_forward(&plan->net, served, packed, x->n, a, scratch);
-  return boltz_mlp_forward(&plan->net, packed, x->n, a, tape ? &tape->net : NULL, scratch);
+  if (served) return boltz_narrow_forward(&plan->net, served, packed, rows, a, scratch);
+  return boltz_mlp_forward(&plan->net, packed, rows, a, tape ? &tape->net : NULL, scratch);
+}
+
+/* Where the parameters of a moved coordinate start among [sites n, ld(outputs)]. */
+static size_t at(const struct plan *plan, const struct moved *moved, size_t n) {
+  return moved->site * n * boltz_kernel_ld(plan->outputs) + moved->first;
 }
 
 static double *new_work(const struct plan *plan, struct boltz_arena *scratch) {
@@ -180,7 +210,7 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
     const struct moved *moved = &plan->moved[m];
     double *column = x->col[moved->coordinate];
     if (tape) memcpy(tape->in + m * n, column, n * sizeof *column);
-    boltz_rq_apply(&moved->spline, direction, n, ld, r + moved->first, column, log_det, work);
+    boltz_rq_apply(&moved->spline, direction, n, ld, r + at(plan, moved, n), column, log_det, work);
   }
   if (tape) tape->r = r;
 }
@@ -194,13 +224,14 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   const size_t n = x->n, ld = boltz_kernel_ld(plan->outputs);
   if (n == 0) return;
   double *work = new_work(plan, scratch);
-  float *gr = boltz_arena_scratch(scratch, n, ld * sizeof *gr);
+  float *gr = boltz_arena_scratch(scratch, n, plan->conditioner.sites * ld * sizeof *gr);
   for (size_t m = 0; work && gr && m < plan->n; m++) {
     const struct moved *moved = &plan->moved[m];
     double *column = x->col[moved->coordinate];
     const double *in = tape->in + m * n, *z = direction == BOLTZ_TO_X ? in : column;
-    boltz_rq_backward(&moved->spline, direction, n, ld, tape->r + moved->first, z, glog_det,
-                      g->col[moved->coordinate], gr + moved->first, work);
+    const size_t from = at(plan, moved, n);
+    boltz_rq_backward(&moved->spline, direction, n, ld, tape->r + from, z, glog_det,
+                      g->col[moved->coordinate], gr + from, work);
     memcpy(column, in, n * sizeof *column);
   }
   const float *ga = work && gr ? boltz_mlp_backward(&plan->net, w->turned + layer->t_offset,
@@ -215,7 +246,7 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
   (void)precision;
-  return boltz_mlp_flops(&plan->net) +
+  return boltz_mlp_flops(&plan->net) * (double)plan->conditioner.sites +
          (FLOPS_A_COORDINATE + FLOPS_A_BIN * (double)plan->moved[0].spline.bins) * (double)plan->n;
 }
 
@@ -245,6 +276,21 @@ static const struct boltz_field fields[] = {
      .high = BOLTZ_WIDTH_MAX,
      .required = true,
      .doc = "widths of the hidden layers of the network, 1 to 64 of them"},
+    {.name = "lattice",
+     .type = BOLTZ_FIELD_INTS,
+     .offset = OFFSET(lattice.sides),
+     .low = 1,
+     .high = BOLTZ_DIM_MAX,
+     .doc = "sides of a periodic lattice whose sites, row-major, have the coordinates in equal "
+            "parts: the network is then one site's, of the fixed coordinates near it; empty: none"},
+    {.name = "reach",
+     .type = BOLTZ_FIELD_INT,
+     .offset = OFFSET(lattice.reach),
+     .def = 1,
+     .low = 0,
+     .high = BOLTZ_DIM_MAX,
+     .unit = "sites",
+     .doc = "on a lattice: how far along each axis a site's network sees"},
     {.name = "activation",
      .type = BOLTZ_FIELD_CHOICE,
      .offset = OFFSET(activation),
