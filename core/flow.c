@@ -44,9 +44,11 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
   struct boltz_domain *domain = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
   if (!flow->layers || !domain) return BOLTZ_NO_MEMORY;
   const enum boltz_status based =
-      boltz_base_domains(spec->base, spec->base_settings, dim, domain, arena);
+      boltz_base_new(spec->base, spec->base_settings, dim, domain, arena, &flow->base);
   if (based != BOLTZ_OK) return boltz_fail_under(based, "/base");
   flow->domain = domain;
+  flow->nw = flow->base.nw;
+  for (int p = 0; p < BOLTZ_PRECISIONS; p++) flow->flops[p] = 2 * (double)flow->base.nw;
   for (int i = 0; i < flow->nlayers; i++) {
     struct boltz_layer *layer = &flow->layers[i];
     *layer = (struct boltz_layer){.kind = spec->layers[i].kind,
@@ -97,6 +99,7 @@ enum boltz_status boltz_weights_turn(const struct boltz_flow *flow, struct boltz
 }
 
 void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_weights *weights) {
+  if (flow->base.kind->init) flow->base.kind->init(&flow->base, weights->flat);
   for (int i = 0; i < flow->nlayers; i++) {
     const struct boltz_layer *layer = &flow->layers[i];
     if (layer->kind->init) layer->kind->init(layer, seed, i, weights->flat + layer->w_offset);
@@ -106,6 +109,13 @@ void boltz_flow_init(const struct boltz_flow *flow, uint64_t seed, struct boltz_
 
 bool boltz_flow_tensor(const struct boltz_flow *flow, int k, struct boltz_tensor *tensor) {
   struct boltz_tensor inner;
+  if (k >= 0 && k < flow->base.tensors) {
+    flow->base.kind->tensor(&flow->base, k, &inner);
+    *tensor = inner;
+    snprintf(tensor->name, sizeof tensor->name, "base.%.40s", inner.name);
+    return true;
+  }
+  k -= flow->base.tensors;
   for (int i = 0; k >= 0 && i < flow->nlayers; i++) {
     const struct boltz_layer *layer = &flow->layers[i];
     if (k >= layer->tensors) {
@@ -136,10 +146,10 @@ static void spoil_overflows(const struct boltz_batch *x, double *log_det) {
   for (int j = 0; j < x->dim; j++) add(x->n, 0, x->col[j], log_det);
 }
 
-/* Layers first ... last - 1 on the way, some rows at a time; log_det is added to. */
+/* All layers on the way, some rows at a time; log_det is added to. */
 static void push_rows(const struct boltz_flow *flow, const struct boltz_weights *weights,
-                      enum boltz_direction direction, int first, int last, struct boltz_batch *x,
-                      double *log_det, struct boltz_arena *scratch) {
+                      enum boltz_direction direction, struct boltz_batch *x, double *log_det,
+                      struct boltz_arena *scratch) {
   const size_t together = weights->precision == BOLTZ_TABLE ? ROWS_OF_TABLES : ROWS_OF_NETWORKS;
   for (size_t at = 0; at < x->n; at += together) {
     const struct boltz_mark mark = boltz_arena_mark(scratch);
@@ -147,7 +157,7 @@ static void push_rows(const struct boltz_flow *flow, const struct boltz_weights 
     const size_t n = x->n - at < together ? x->n - at : together;
     const bool room = boltz_batch_view(scratch, x, at, n, &rows) == BOLTZ_OK;
     if (!room) fill(log_det + at, n, NAN);
-    for (int step = first; room && step < last; step++) {
+    for (int step = 0; room && step < flow->nlayers; step++) {
       const struct boltz_layer *layer = &flow->layers[layer_at(flow, direction, step)];
       const struct boltz_mark inner = boltz_arena_mark(scratch);
       layer->kind->apply(layer, weights, direction, &rows, log_det + at, NULL, scratch);
@@ -161,42 +171,15 @@ void boltz_flow_transform(const struct boltz_flow *flow, const struct boltz_weig
                           enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                           struct boltz_arena *scratch) {
   fill(log_det, x->n, 0);
-  push_rows(flow, weights, direction, 0, flow->nlayers, x, log_det, scratch);
+  push_rows(flow, weights, direction, x, log_det, scratch);
   spoil_overflows(x, log_det);
-}
-
-enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct boltz_batch *x,
-                                 struct boltz_weights *weights, struct boltz_arena *scratch) {
-  const struct boltz_mark mark = boltz_arena_mark(scratch);
-  struct boltz_batch y;
-  double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
-  if (!log_det || boltz_batch_new(scratch, x->n, x->dim, &y) != BOLTZ_OK) {
-    boltz_arena_release(scratch, mark);
-    return BOLTZ_NO_MEMORY;
-  }
-  boltz_batch_copy(&y, 0, x, 0, x->n);
-  fill(log_det, x->n, 0);
-  int last = -1; /* the rows need not go beyond the last layer that is fitted */
-  for (int step = 0; step < flow->nlayers; step++)
-    if (flow->layers[layer_at(flow, BOLTZ_TO_Z, step)].kind->fit) last = step;
-  for (int step = 0; step <= last; step++) {
-    const struct boltz_layer *layer = &flow->layers[layer_at(flow, BOLTZ_TO_Z, step)];
-    if (layer->kind->fit) {
-      layer->kind->fit(layer, &y, weights->flat + layer->w_offset);
-      boltz_flow_pack_layer(flow, layer->index, weights);
-    }
-    push_rows(flow, weights, BOLTZ_TO_Z, step, step + 1, &y, log_det, scratch);
-  }
-  boltz_arena_release(scratch, mark);
-  return BOLTZ_OK;
 }
 
 void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights *weights,
                        uint64_t seed, enum boltz_stream stream, uint64_t first,
                        struct boltz_batch *x, struct boltz_batch *z, double *log_q,
                        struct boltz_arena *scratch) {
-  const struct boltz_flow_spec *spec = &flow->spec;
-  spec->base->sample(spec->base_settings, seed, stream, first, x);
+  boltz_base_sample(&flow->base, weights->flat, seed, stream, first, x, scratch);
   if (z) boltz_batch_copy(z, 0, x, 0, x->n);
   boltz_flow_push(flow, weights, x, log_q, scratch);
 }
@@ -236,13 +219,12 @@ static void look_again(const struct boltz_flow *flow, const struct boltz_weights
 
 void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *weights,
                      struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
-  const struct boltz_flow_spec *spec = &flow->spec;
   const struct boltz_mark mark = boltz_arena_mark(scratch);
   double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
   if (!log_det) return fill(log_q, x->n, NAN);
 
   /* log q(x) = log p0(z) - log|det dx/dz| */
-  spec->base->log_density(spec->base_settings, x, log_q, NULL);
+  boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
   boltz_flow_transform(flow, weights, BOLTZ_TO_X, x, log_det, scratch);
   add(x->n, -1, log_det, log_q);
   look_again(flow, weights, x, log_q, scratch);
@@ -251,14 +233,13 @@ void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *
 
 void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_weights *weights,
                             struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
-  const struct boltz_flow_spec *spec = &flow->spec;
   const struct boltz_mark mark = boltz_arena_mark(scratch);
   double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
   if (!log_det) return fill(log_q, x->n, NAN);
 
   /* log q(x) = log p0(z) + log|det dz/dx| */
   boltz_flow_transform(flow, weights, BOLTZ_TO_Z, x, log_det, scratch);
-  spec->base->log_density(spec->base_settings, x, log_q, NULL);
+  boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
   add(x->n, 1, log_det, log_q);
   boltz_arena_release(scratch, mark);
 }

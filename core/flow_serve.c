@@ -39,7 +39,8 @@ static enum boltz_status draw(struct boltz_serving *serving) {
   serving->log_det = BOLTZ_NEW_ARRAY(serving->scratch, rows, double);
   if (!serving->served || !serving->log_det) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_batch_new(serving->scratch, rows, flow->dim, &serving->x));
-  flow->spec.base->sample(flow->spec.base_settings, SEED, BOLTZ_STREAM_CALIBRATE, 0, &serving->x);
+  boltz_base_sample(&flow->base, serving->weights->flat, SEED, BOLTZ_STREAM_CALIBRATE, 0,
+                    &serving->x, serving->scratch);
   return BOLTZ_OK;
 }
 

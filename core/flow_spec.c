@@ -15,7 +15,12 @@ static enum boltz_status start_domains(struct boltz_flow_spec *spec, int dim,
   struct boltz_domain *domain = BOLTZ_NEW_ARRAY(arena, (size_t)dim, struct boltz_domain);
   if (!domain) return BOLTZ_NO_MEMORY;
   spec->domain = domain;
-  return boltz_base_domains(spec->base, spec->base_settings, dim, domain, arena);
+  const struct boltz_mark mark = boltz_arena_mark(arena);
+  struct boltz_base base; /* for its checks alone */
+  const enum boltz_status status =
+      boltz_base_new(spec->base, spec->base_settings, dim, domain, arena, &base);
+  boltz_arena_release(arena, mark);
+  return status;
 }
 
 static bool same_domains(int dim, const struct boltz_domain *a, const struct boltz_domain *b) {
@@ -139,7 +144,11 @@ static enum boltz_status parse_layers(const struct boltz_json *list, int dim,
   if (!list) return boltz_fail_at(BOLTZ_MISSING_MEMBER, "/layers", "layers is missing");
   if (list->type != BOLTZ_JSON_ARRAY)
     return boltz_fail_at(BOLTZ_WRONG_TYPE, "/layers", "layers is not a list");
-  if (list->n == 0) return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/layers", "layers is empty");
+  if (list->n == 0 && !spec->base->fit_open)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/layers",
+                         "layers is empty: of a flow with the base %s layers are all that is "
+                         "trained or fitted",
+                         spec->base->name);
   if (list->numbers)
     return boltz_fail_at(BOLTZ_WRONG_TYPE, "/layers/0",
                          "this is not an object with the member type");

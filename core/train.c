@@ -93,7 +93,7 @@ static enum boltz_status check_options(const struct boltz_flow *flow,
                                        const struct boltz_energy *energy,
                                        const struct boltz_train_options *options,
                                        int64_t *total_steps) {
-  REFUSE_UNLESS(flow->nw > 0, "the flow has no weights to train");
+  REFUSE_UNLESS(flow->nw > flow->base.nw, "the flow has no weights to train");
   REFUSE_UNLESS(flow->dim == energy->dim, "the flow has dim %d, the energy %d", flow->dim,
                 energy->dim);
   REFUSE_UNLESS(!options->data || options->data->dim == flow->dim,

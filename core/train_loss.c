@@ -40,9 +40,8 @@ static size_t draw_row(const struct boltz_loss *loss, uint64_t index) {
 
 static void draw(const struct boltz_loss *loss, uint64_t index, struct boltz_loss_tile *tile) {
   if (tile->part == BOLTZ_LOSS_KL) {
-    const struct boltz_flow_spec *spec = &loss->flow->spec;
-    spec->base->sample(spec->base_settings, loss->seed, BOLTZ_STREAM_TRAIN_LATENT, index,
-                       &tile->in);
+    boltz_base_sample(&loss->flow->base, loss->weights->flat, loss->seed, BOLTZ_STREAM_TRAIN_LATENT,
+                      index, &tile->in, tile->arena);
     return;
   }
   for (size_t i = 0; i < tile->in.n; i++)
@@ -51,8 +50,8 @@ static void draw(const struct boltz_loss *loss, uint64_t index, struct boltz_los
 
 /* J_ML of a row = −log p0(z) − log|det dz/dx|, gradient −∇log p0(z). */
 static void loss_ml(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
-  const struct boltz_flow_spec *spec = &loss->flow->spec;
-  spec->base->log_density(spec->base_settings, &tile->x, tile->loss, &tile->g);
+  boltz_base_log_density(&loss->flow->base, loss->weights->flat, &tile->x, tile->loss, &tile->g,
+                         tile->arena);
   for (size_t i = 0; i < tile->x.n; i++) tile->loss[i] = -tile->loss[i] - tile->log_det[i];
   for (int j = 0; j < tile->g.dim; j++)
     for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] = -tile->g.col[j][i];

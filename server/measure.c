@@ -17,7 +17,7 @@ static bool weigh_tile(const struct measure *m, size_t first, size_t n,
   double *u = BOLTZ_NEW_ARRAY(scratch, n, double);
   if (!log_q || !u || boltz_batch_new(scratch, n, m->flow->dim, &x) != BOLTZ_OK) return false;
   if (m->data) {
-    size_t stride = m->data->n / m->n;
+    size_t stride = m->n > 0 ? m->data->n / m->n : 0;
     for (size_t i = 0; i < n; i++) boltz_batch_copy(&x, i, m->data, (first + i) * stride, 1);
     boltz_energy_eval(energy, energy->temperature, &x, u, NULL, scratch);
     boltz_flow_log_density(m->flow, m->weights, &x, log_q, scratch);

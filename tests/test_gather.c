@@ -251,7 +251,7 @@ static void check_side_by_side(enum boltz_precision precision) {
   size_t at = 0;
   for (int k = 0; k < REQUESTS; at += asked[k++].n) {
     CHECK(api_drawn_view(arena, &all, at, asked[k].n, &views[k]));
-    api_draw_latents(&version, asked[k].seed, asked[k].first, &views[k]);
+    api_draw_latents(&version, asked[k].seed, asked[k].first, &views[k], arena);
   }
   CHECK_INT(at, ROWS);
   api_draw_push(&version, &all, arena);

@@ -119,7 +119,7 @@ static void check_kl(struct golden *golden) {
   CHECK(tape != NULL);
   if (!tape) return;
   compare_batch(golden, "x_of_z", &x);
-  c->flow.spec.base->log_density(c->flow.spec.base_settings, &z, log_q, NULL);
+  boltz_base_log_density(&c->flow.base, c->weights.flat, &z, log_q, NULL, arena);
   boltz_energy_eval(&c->energy, c->energy.temperature, &x, u, &g, arena);
   double loss = 0;
   for (size_t i = 0; i < n; i++) {
@@ -152,7 +152,7 @@ static void check_ml(struct golden *golden) {
   CHECK(tape != NULL);
   if (!tape) return;
   compare_batch(golden, "z_of_x", &x);
-  c->flow.spec.base->log_density(c->flow.spec.base_settings, &x, log_q, &g);
+  boltz_base_log_density(&c->flow.base, c->weights.flat, &x, log_q, &g, arena);
   double loss = 0;
   for (size_t i = 0; i < n; i++) {
     log_q[i] += log_det[i];

@@ -91,7 +91,7 @@ static void the_kl_loss_is_that_of_the_latents_of_its_stream(void) {
   CHECK_INT(boltz_batch_new(world.arena, N, 2, &z), BOLTZ_OK);
   boltz_flow_sample(&world.flow, &world.weights, 3, BOLTZ_STREAM_TRAIN_LATENT, 0, &x, &z, log_q,
                     world.scratch);
-  world.flow.spec.base->log_density(world.flow.spec.base_settings, &z, log_p, NULL);
+  boltz_base_log_density(&world.flow.base, world.weights.flat, &z, log_p, NULL, world.scratch);
   boltz_energy_eval(&world.energy, 1, &x, u, NULL, world.scratch);
   for (int i = 0; i < N; i++) sum += u[i] + log_q[i] - log_p[i];
   struct boltz_train *train = new_train(&world, &world.weights, &plain, 1, INFINITY);

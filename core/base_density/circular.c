@@ -23,9 +23,10 @@ static const double ln_2pi = 1.8378770664093454836;
 /* Blocks of random bits that no normal is made of. */
 #define FIRST_BLOCK (BOLTZ_DIM_MAX / 2)
 
-static enum boltz_status domains(const void *settings, int dim, struct boltz_domain *domain,
-                                 struct boltz_arena *arena) {
-  const struct circular *s = settings;
+static enum boltz_status build(struct boltz_base *base, struct boltz_domain *domain,
+                               struct boltz_arena *arena) {
+  const struct circular *s = base->settings;
+  const int dim = base->dim;
   const struct boltz_mark mark = boltz_arena_mark(arena);
   bool *seen = BOLTZ_NEW_ARRAY(arena, (size_t)dim, bool);
   if (!seen) return BOLTZ_NO_MEMORY;
@@ -39,9 +40,11 @@ static enum boltz_status domains(const void *settings, int dim, struct boltz_dom
   return BOLTZ_OK;
 }
 
-static void sample(const void *settings, uint64_t seed, enum boltz_stream stream, uint64_t first,
-                   struct boltz_batch *z) {
-  const struct circular *s = settings;
+static void sample(const struct boltz_base *base, const float *w, uint64_t seed,
+                   enum boltz_stream stream, uint64_t first, struct boltz_batch *z,
+                   struct boltz_arena *scratch) {
+  const struct circular *s = base->settings;
+  (void)w, (void)scratch;
   boltz_rng_normals(seed, stream, first, z);
   for (size_t k = 0; k < s->coordinates.n; k++) {
     const int64_t j = s->coordinates.v[k];
@@ -80,9 +83,10 @@ static struct marks mark_periodic(const struct circular *s) {
   return marks;
 }
 
-static void log_density(const void *settings, const struct boltz_batch *z, double *log_p,
-                        struct boltz_batch *glog_p) {
-  const struct circular *s = settings;
+static void log_density(const struct boltz_base *base, const float *w, const struct boltz_batch *z,
+                        double *log_p, struct boltz_batch *glog_p, struct boltz_arena *scratch) {
+  const struct circular *s = base->settings;
+  (void)w, (void)scratch;
   const struct marks periodic = mark_periodic(s);
   const double normals = z->dim - (double)s->coordinates.n;
   const double norm = -0.5 * normals * ln_2pi - log_widths(s);
@@ -96,9 +100,10 @@ static void log_density(const void *settings, const struct boltz_batch *z, doubl
   }
 }
 
-static double entropy(const void *settings, int dim) {
-  const struct circular *s = settings;
-  return 0.5 * (dim - (double)s->coordinates.n) * (ln_2pi + 1) + log_widths(s);
+static double entropy(const struct boltz_base *base, const float *w) {
+  const struct circular *s = base->settings;
+  (void)w;
+  return 0.5 * (base->dim - (double)s->coordinates.n) * (ln_2pi + 1) + log_widths(s);
 }
 
 #define OFFSET(member) offsetof(struct circular, member)
@@ -138,7 +143,7 @@ const struct boltz_base_kind boltz_base_circular = {
     .source = "Rezende et al. 2020, arXiv 2002.02428, sec. 2",
     .fields = fields,
     .settings_size = sizeof(struct circular),
-    .domains = domains,
+    .build = build,
     .sample = sample,
     .log_density = log_density,
     .entropy = entropy,

@@ -9,9 +9,10 @@
 
 static const double ln_2pi = 1.8378770664093454836;
 
-static void sample(const void *settings, uint64_t seed, enum boltz_stream stream, uint64_t first,
-                   struct boltz_batch *z) {
-  (void)settings;
+static void sample(const struct boltz_base *base, const float *w, uint64_t seed,
+                   enum boltz_stream stream, uint64_t first, struct boltz_batch *z,
+                   struct boltz_arena *scratch) {
+  (void)base, (void)w, (void)scratch;
   boltz_rng_normals(seed, stream, first, z);
 }
 
@@ -23,18 +24,18 @@ BOLTZ_VECTORISED static void add_column(size_t n, const double *restrict z, doub
   for (size_t i = 0; i < n; i++) g[i] = -z[i];
 }
 
-static void log_density(const void *settings, const struct boltz_batch *z, double *log_p,
-                        struct boltz_batch *glog_p) {
+static void log_density(const struct boltz_base *base, const float *w, const struct boltz_batch *z,
+                        double *log_p, struct boltz_batch *glog_p, struct boltz_arena *scratch) {
   double norm = -0.5 * z->dim * ln_2pi;
-  (void)settings;
+  (void)base, (void)w, (void)scratch;
   for (size_t i = 0; i < z->n; i++) log_p[i] = norm;
   for (int j = 0; j < z->dim; j++)
     add_column(z->n, z->col[j], log_p, glog_p ? glog_p->col[j] : NULL);
 }
 
-static double entropy(const void *settings, int dim) {
-  (void)settings;
-  return 0.5 * dim * (ln_2pi + 1);
+static double entropy(const struct boltz_base *base, const float *w) {
+  (void)w;
+  return 0.5 * base->dim * (ln_2pi + 1);
 }
 
 const struct boltz_base_kind boltz_base_normal = {

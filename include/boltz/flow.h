@@ -47,6 +47,7 @@ enum boltz_status boltz_flow_spec_complete(struct boltz_flow_spec *spec,
 struct boltz_flow {
   struct boltz_flow_spec spec;
   int dim;
+  struct boltz_base base; /* its numbers are the first of the weights */
   int nlayers;
   struct boltz_layer *layers; /* [nlayers], in the direction z to x */
   size_t nw, npacked, nturned;
@@ -55,7 +56,7 @@ struct boltz_flow {
 };
 
 /**
- * Make a flow in the arena. Errors: those of the base's domains(), pointer "/base/…", and of the
+ * Make a flow in the arena. Errors: those of the base's build(), pointer "/base/…", and of the
  * layers' build(), pointer "/layers/<i>/…"; NO_MEMORY.
  */
 enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
@@ -103,13 +104,34 @@ enum boltz_status boltz_serving_open(const struct boltz_flow *flow, struct boltz
 enum boltz_status boltz_serving_step(struct boltz_serving *serving, bool *more);
 void boltz_serving_close(struct boltz_serving *serving);
 
-/** Data-dependent initial weights of the layers that have them: pushes x to z, fitting as it goes.
+/** What initial weights are fitted to. */
+struct boltz_evidence {
+  const struct boltz_batch *x;       /* data, weighing all the same; NULL: none */
+  const struct boltz_energy *energy; /* at its own temperature; NULL: unknown */
+  uint64_t seed;
+};
+
+/**
+ * Fit initial weights, for those who must not be busy for long: x is pushed to z, layers that have
+ * a fit() are fitted as it goes, then the base is to the latents and to the energy of latents.
+ * step() sets *more while there is more; after the last one, weights are fitted and packed. x is
+ * copied; flow, weights and energy live until close(); closing NULL is harmless.
+ * Errors: those of the base's fit; NO_MEMORY.
  */
+struct boltz_fitting;
+enum boltz_status boltz_fitting_open(const struct boltz_flow *flow,
+                                     const struct boltz_evidence *evidence,
+                                     struct boltz_weights *weights, struct boltz_fitting **fitting);
+enum boltz_status boltz_fitting_step(struct boltz_fitting *fitting, bool *more,
+                                     struct boltz_arena *scratch);
+void boltz_fitting_close(struct boltz_fitting *fitting);
+
+/** All of a fitting to data alone. */
 enum boltz_status boltz_flow_fit(const struct boltz_flow *flow, const struct boltz_batch *x,
                                  struct boltz_weights *weights, struct boltz_arena *scratch);
 
-/** Tensor number k of the flow with its full name ("layers.0.scale.0.weight") and its offset from
- * the start of weights.flat; false past the last. */
+/** Tensor number k of the flow with its full name ("base.mean", "layers.0.scale.0.weight") and its
+ * offset from the start of weights.flat; false past the last. */
 bool boltz_flow_tensor(const struct boltz_flow *flow, int k, struct boltz_tensor *tensor);
 
 /**

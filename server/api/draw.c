@@ -43,9 +43,10 @@ static size_t log_weights(const struct boltz_energy *energy, struct api_drawn *d
 }
 
 void api_draw_latents(const struct version *version, uint64_t seed, uint64_t first,
-                      struct api_drawn *drawn) {
-  const struct boltz_flow_spec *spec = &version->checkpoint.flow.spec;
-  spec->base->sample(spec->base_settings, seed, BOLTZ_STREAM_SAMPLE, first, &drawn->x);
+                      struct api_drawn *drawn, struct boltz_arena *scratch) {
+  const struct boltz_checkpoint *checkpoint = &version->checkpoint;
+  boltz_base_sample(&checkpoint->flow.base, checkpoint->weights.flat, seed, BOLTZ_STREAM_SAMPLE,
+                    first, &drawn->x, scratch);
   if (drawn->z.col) boltz_batch_copy(&drawn->z, 0, &drawn->x, 0, drawn->x.n);
 }
 
@@ -64,7 +65,7 @@ size_t api_draw_weigh(const struct boltz_energy *energy, double temperature,
 size_t api_draw(const struct version *version, const struct boltz_energy *energy,
                 double temperature, uint64_t seed, uint64_t first, struct api_drawn *drawn,
                 struct boltz_arena *scratch) {
-  api_draw_latents(version, seed, first, drawn);
+  api_draw_latents(version, seed, first, drawn, scratch);
   api_draw_push(version, drawn, scratch);
   return api_draw_weigh(energy, temperature, drawn, scratch);
 }

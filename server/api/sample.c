@@ -259,7 +259,8 @@ static bool draw_side_by_side(struct piece *pieces, struct api_drawn *drawn,
   for (struct piece *piece = pieces; piece; at += piece->rows, piece = piece->next) {
     struct sample *sample = sample_of(piece);
     if (!api_drawn_view(worker->scratch, drawn, at, piece->rows, &own)) return false;
-    api_draw_latents(sample->version, sample->options.seed, (uint64_t)sample->options.first, &own);
+    api_draw_latents(sample->version, sample->options.seed, (uint64_t)sample->options.first, &own,
+                     worker->scratch);
   }
   api_draw_push(sample_of(pieces)->version, drawn, worker->scratch);
   return !boltz_arena_exhausted(worker->scratch);

@@ -157,12 +157,13 @@ static void next_step(struct work *work) {
     start_shards(work, sharded);
 }
 
-/* ---- the beginning: data ---- */
+/* ---- from data to the first step ---- */
 
 /* Rows from all over the data, for what needs no more of them. */
 static enum boltz_status some_rows(struct work *work, struct boltz_arena *scratch,
                                    struct boltz_batch *rows) {
-  size_t n = work->data.n < FIT_ROWS ? work->data.n : FIT_ROWS, stride = work->data.n / n;
+  size_t n = work->data.n < FIT_ROWS ? work->data.n : FIT_ROWS;
+  size_t stride = n > 0 ? work->data.n / n : 0;
   BOLTZ_TRY(boltz_batch_new(scratch, n, work->flow.dim, rows));
   for (size_t i = 0; i < n; i++) boltz_batch_copy(rows, i, &work->data, i * stride, 1);
   return BOLTZ_OK;
@@ -177,10 +178,8 @@ static enum boltz_status make_train(struct work *work, struct boltz_arena *scrat
       .seed = spec->seed,
       .nstages = spec->nstages,
       .stages = spec->stages,
-      .data = &work->data,
+      .data = work->data.n > 0 ? &work->data : NULL,
       .energy_high = boltz_plan_energy_high(energy, &rows, scratch)};
-  if (!work->resume_moments && !spec->from_version)
-    BOLTZ_TRY(boltz_flow_fit(&work->flow, &rows, &work->weights, scratch));
   BOLTZ_TRY(
       boltz_train_new(&work->flow, energy, &work->weights, &options, work->arena, &work->train));
   if (work->resume_moments)
@@ -188,14 +187,62 @@ static enum boltz_status make_train(struct work *work, struct boltz_arena *scrat
   return BOLTZ_OK;
 }
 
+/* Weights are fitted. Without stages that was all. */
+static void begin_steps(struct work *work, struct worker *worker) {
+  if (work->spec->nstages == 0) {
+    train_conclude(work);
+    return;
+  }
+  enum boltz_status status = make_train(work, worker->scratch);
+  if (status != BOLTZ_OK)
+    job_failed(work->job, boltz_status_name(status), "%s", boltz_error());
+  else
+    next_step(work);
+}
+
+/* ---- initial weights ---- */
+
+static enum boltz_status open_fitting(struct work *work, struct boltz_arena *scratch) {
+  struct boltz_batch rows;
+  BOLTZ_TRY(some_rows(work, scratch, &rows));
+  const struct boltz_evidence evidence = {
+      .x = &rows, .energy = &work->job->model->energy, .seed = work->spec->seed};
+  return boltz_fitting_open(&work->flow, &evidence, &work->weights, &work->fitting);
+}
+
+static bool fit_piece(struct round *round, int index, struct worker *worker) {
+  (void)index;
+  struct work *work = work_of(round);
+  bool more = true;
+  if (job_stopping(work->job) != JOB_GO_ON) return false;
+  work->failed = work->fitting ? boltz_fitting_step(work->fitting, &more, worker->scratch)
+                               : open_fitting(work, worker->scratch);
+  if (work->failed == BOLTZ_OK) return more;
+  snprintf(work->why, sizeof work->why, "%s", boltz_error());
+  return false;
+}
+
+static void fitted(struct round *round, struct worker *worker) {
+  struct work *work = work_of(round);
+  boltz_fitting_close(work->fitting);
+  work->fitting = NULL;
+  if (job_stopping(work->job) != JOB_GO_ON)
+    train_rest(work);
+  else if (work->failed != BOLTZ_OK)
+    job_failed(work->job, boltz_status_name(work->failed), "%s", work->why);
+  else
+    begin_steps(work, worker);
+}
+
+/* ---- the beginning: data ---- */
+
 static enum boltz_status open_explore(struct work *work) {
   const struct train_data *data = &work->spec->data;
   const struct boltz_energy *energy = &work->job->model->energy;
   struct boltz_explore_options options = train_explore_options(work->spec);
-  int rungs = boltz_explore_rungs(energy->dim, &options);
-  /* two steps a sweep; 64 000 moved coordinates are a few milliseconds */
-  double moves = 2.0 * (double)data->walkers * rungs * energy->dim;
-  work->sweeps = moves < 64000 ? (int)(64000 / moves) : 1;
+  /* two steps of a rung; 64 000 moved coordinates are a few milliseconds */
+  double moves = 2.0 * (double)data->walkers * energy->dim;
+  work->parts = moves < 64000 ? (int)(64000 / moves) : 1;
   enum boltz_status status = boltz_explore_new(energy, &options, work->arena, &work->explore);
   if (status != BOLTZ_OK) snprintf(work->why, sizeof work->why, "%s", boltz_error());
   return status;
@@ -204,12 +251,13 @@ static enum boltz_status open_explore(struct work *work) {
 static bool explore_piece(struct round *round, int index, struct worker *worker) {
   (void)index;
   struct work *work = work_of(round);
-  if (work->spec->data.dataset || job_stopping(work->job) != JOB_GO_ON) return false;
+  const struct train_data *data = &work->spec->data;
+  if (data->dataset || data->steps == 0 || job_stopping(work->job) != JOB_GO_ON) return false;
   if (!work->explore) { /* finding places to start is work, too */
     work->failed = open_explore(work);
     return work->failed == BOLTZ_OK;
   }
-  for (int k = 0; k < work->sweeps; k++)
+  for (int k = 0; k < work->parts; k++)
     if (!boltz_explore_step(work->explore, worker->scratch)) return false;
   return true;
 }
@@ -229,11 +277,10 @@ static void explored(struct round *round, struct worker *worker) {
     job_event_log(work->job, "%zu configurations by replica exchange, %llu energy calls",
                   work->data.n, (unsigned long long)boltz_explore_energy_calls(work->explore));
   }
-  enum boltz_status status = make_train(work, worker->scratch);
-  if (status != BOLTZ_OK)
-    job_failed(work->job, boltz_status_name(status), "%s", boltz_error());
+  if (work->resume_moments || work->spec->from_version)
+    begin_steps(work, worker);
   else
-    next_step(work);
+    round_start(&work->round, 1, fit_piece, fitted);
 }
 
 static enum boltz_status open_data(struct work *work) {
@@ -288,6 +335,7 @@ static void train_free_work(struct job *job) {
   struct work *work = job->work;
   if (!work) return;
   job->work = NULL;
+  boltz_fitting_close(work->fitting);
   free(work->checkpoint);
   free(work->metrics);
   precision_release(&work->choice);

@@ -72,25 +72,20 @@ static struct cJSON *publish(struct job *job) {
   return result;
 }
 
+/* What the data say; NULL: there are none. */
+static const double *asked_data(const struct work *work) {
+  return work->data.n > 0 ? &work->ess_fraction_data : NULL;
+}
+
+/* What it serves in; and last, in one sentence, what it is good for. */
 static void say_how_good(struct work *work) {
-  struct job *job = work->job;
-  const struct precision_quality *quality = precision_quality(&work->choice);
-  double ess_fraction = quality->summary.ess_fraction;
-  job_event_log(job,
-                "of %d fresh samples %.1f %% count as independent draws of the target; Pareto k "
-                "%.2f: %s",
-                PRECISION_SAMPLES, 100 * ess_fraction, quality->pareto_k,
-                boltz_stats_verdict(quality->pareto_k, quality->summary.ess));
-  struct boltz_text text = {0};
-  precision_explain(&work->choice, &text);
-  if (!text.failed) job_event_log(job, "%s", text.data);
-  boltz_text_free(&text);
-  if (work->ess_fraction_data < 0.5 * ess_fraction)
-    job_event_log(job,
-                  "warning: configurations of the training data are rare among the flow's samples "
-                  "(ess_fraction_data %.3f, ess_fraction %.3f): a mode may be lost; train longer, "
-                  "or with more weight on ml",
-                  work->ess_fraction_data, ess_fraction);
+  struct boltz_text precision = {0}, quality = {0};
+  precision_explain(&work->choice, &precision);
+  precision_explain_quality(&work->choice, asked_data(work), &quality);
+  if (!precision.failed) job_event_log(work->job, "%s", precision.data);
+  if (!quality.failed) job_event_log(work->job, "%s", quality.data);
+  boltz_text_free(&precision);
+  boltz_text_free(&quality);
 }
 
 static void publish_checkpoint(struct round *round, struct worker *worker);
@@ -125,7 +120,7 @@ void train_conclude(struct work *work) {
 
 static bool print_metrics(struct work *work) {
   struct boltz_text text = {0};
-  precision_print_metrics(&work->choice, &work->ess_fraction_data, &text);
+  precision_print_metrics(&work->choice, asked_data(work), &text);
   work->metrics = text.data;
   return !text.failed;
 }
@@ -138,7 +133,7 @@ static void publish_checkpoint(struct round *round, struct worker *worker) {
     train_rest(work);
     return;
   }
-  work->ess_fraction_data = ess_fraction_of_data(measure->log_w, measure->n);
+  if (work->data.n > 0) work->ess_fraction_data = ess_fraction_of_data(measure->log_w, measure->n);
   bool printed = print_metrics(work);
   struct boltz_text file = {0};
   struct boltz_checkpoint checkpoint = {.model = job->model_name,

@@ -93,10 +93,10 @@ static const struct boltz_field data_fields[] = {
      .type = BOLTZ_FIELD_INT,
      .offset = DATA(steps),
      .def = 20000,
-     .low = 1,
+     .low = 0,
      .high = 1e9,
      .unit = "sweeps",
-     .doc = "sweeps after burn-in"},
+     .doc = "sweeps after burn-in; 0: no data, for what needs none"},
     {.name = "stride",
      .type = BOLTZ_FIELD_INT,
      .offset = DATA(stride),
@@ -112,7 +112,9 @@ const struct job_part train_parts[] = {
      "base and layers; a list of layers that stops short of the model's domains is completed",
      NULL},
     {"data", "what J_ML is trained on", data_fields},
-    {"stages", "a list: the training goes through them in order", boltz_stage_fields},
+    {"stages",
+     "a list: the training goes through them in order; empty where fitting the base is all",
+     boltz_stage_fields},
     {0}};
 
 static const char *const others[] = {"kind", "model", "flow", "data", "stages", NULL};
@@ -215,7 +217,7 @@ static enum boltz_status parse_data(struct job *job, const struct boltz_json *no
   }
   BOLTZ_TRY(
       boltz_fail_under(boltz_json_fields(node, data_fields, NULL, data, job->arena), "/data"));
-  if (data->stride > data->steps)
+  if (data->steps > 0 && data->stride > data->steps)
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/stride", "stride = %lld is over steps = %lld",
                          (long long)data->stride, (long long)data->steps);
   if (!data->dataset || restart) return BOLTZ_OK;
@@ -253,9 +255,29 @@ static enum boltz_status parse_stage(const struct boltz_json *node, struct boltz
   return BOLTZ_OK;
 }
 
+static bool is_trained(const struct boltz_flow *flow) {
+  return flow->nw > flow->base.nw;
+}
+
+/* A fitted base may do without a training; and a flow without layers to train can have none. */
+static enum boltz_status check_number_of_stages(size_t n, const struct boltz_flow *flow) {
+  const bool fitted = flow->base.kind->fit_open != NULL;
+  if (n > STAGES_MAX || (n == 0 && !fitted))
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/stages",
+                         "stages has %zu members, which is not in [%d, %d]", n, fitted ? 0 : 1,
+                         STAGES_MAX);
+  if (n > 0 && !is_trained(flow))
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/stages",
+                         "stages has %zu members, but no layer of the flow is trained: leave "
+                         "stages out",
+                         n);
+  return BOLTZ_OK;
+}
+
 static enum boltz_status parse_stages(struct job *job, const struct boltz_json *node,
-                                      struct train_spec *spec) {
+                                      const struct boltz_flow *flow, struct train_spec *spec) {
   if (!node || node->type == BOLTZ_JSON_NULL) {
+    if (!is_trained(flow)) return BOLTZ_OK;
     spec->nstages = BOLTZ_PLAN_STAGES;
     spec->stages = BOLTZ_NEW_ARRAY(job->arena, BOLTZ_PLAN_STAGES, struct boltz_stage);
     if (!spec->stages) return BOLTZ_NO_MEMORY;
@@ -264,11 +286,9 @@ static enum boltz_status parse_stages(struct job *job, const struct boltz_json *
   }
   if (node->type != BOLTZ_JSON_ARRAY || node->numbers)
     return boltz_fail_at(BOLTZ_WRONG_TYPE, "/stages", "stages must be a list of objects");
-  if (node->n < 1 || node->n > STAGES_MAX)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/stages",
-                         "stages has %zu members, which is not in [1, %d]", node->n, STAGES_MAX);
+  BOLTZ_TRY(check_number_of_stages(node->n, flow));
   spec->nstages = node->n;
-  spec->stages = BOLTZ_NEW_ARRAY(job->arena, node->n, struct boltz_stage);
+  spec->stages = BOLTZ_NEW_ARRAY(job->arena, node->n + 1, struct boltz_stage);
   if (!spec->stages) return BOLTZ_NO_MEMORY;
   int k = 0;
   for (const struct boltz_json *stage = node->child; stage; stage = stage->next, k++)
@@ -300,20 +320,30 @@ static enum boltz_status print_spec(struct job *job, const struct train_spec *sp
 }
 
 /* What the job will hold in memory is bounded here and below, before anything is queued. */
-static enum boltz_status check_flow(struct job *job, const struct train_spec *spec) {
+static enum boltz_status check_flow(struct job *job, const struct train_spec *spec,
+                                    struct boltz_flow *flow) {
   int dim = job->model->energy.dim;
-  struct boltz_flow flow;
-  BOLTZ_TRY(boltz_fail_under(boltz_flow_new(&spec->flow, dim, job->arena, &flow), "/flow"));
-  if (flow.nw < 1 || flow.nw > WEIGHTS_MAX)
+  BOLTZ_TRY(boltz_fail_under(boltz_flow_new(&spec->flow, dim, job->arena, flow), "/flow"));
+  if (flow->nw < 1 || flow->nw > WEIGHTS_MAX)
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/flow",
-                         "the flow has %zu weights, which is not in [1, %zu]", flow.nw,
+                         "the flow has %zu weights, which is not in [1, %zu]", flow->nw,
                          (size_t)WEIGHTS_MAX);
-  return precision_check(&flow, spec->precision);
+  return precision_check(flow, spec->precision);
+}
+
+static enum boltz_status check_needs(const struct train_spec *spec) {
+  for (size_t k = 0; k < spec->nstages; k++)
+    if (spec->stages[k].ml > 0)
+      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/data/steps",
+                           "stage %zu has ml = %g, which needs data: steps = 0 brings none", k,
+                           spec->stages[k].ml);
+  return BOLTZ_OK;
 }
 
 static enum boltz_status check_data(struct job *job, const struct train_spec *spec) {
   int dim = job->model->energy.dim;
   if (spec->data.dataset) return BOLTZ_OK;
+  if (spec->data.steps == 0) return check_needs(spec);
   struct boltz_explore_options options = train_explore_options(spec);
   double kept = (double)options.walkers * (double)(options.steps / options.stride) * dim;
   double moved = (double)options.walkers * boltz_explore_rungs(dim, &options) * dim;
@@ -334,10 +364,11 @@ enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bo
   struct train_spec *spec = BOLTZ_NEW(job->arena, struct train_spec);
   if (!spec) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_json_fields(body, train_fields, others, spec, job->arena));
+  struct boltz_flow flow;
   BOLTZ_TRY(parse_flow(job, boltz_json_member(body, "flow"), restart, spec, reason));
+  BOLTZ_TRY(check_flow(job, spec, &flow));
   BOLTZ_TRY(parse_data(job, boltz_json_member(body, "data"), restart, &spec->data, reason));
-  BOLTZ_TRY(parse_stages(job, boltz_json_member(body, "stages"), spec));
-  BOLTZ_TRY(check_flow(job, spec));
+  BOLTZ_TRY(parse_stages(job, boltz_json_member(body, "stages"), &flow, spec));
   BOLTZ_TRY(check_data(job, spec));
   job->seed = spec->seed;
   job->dataset = spec->data.dataset;

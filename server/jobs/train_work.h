@@ -24,9 +24,10 @@ struct work {
   struct boltz_flow flow;
   struct boltz_weights weights;
   struct boltz_explore *explore; /* NULL with a dataset */
-  struct boltz_batch data;
-  struct boltz_train *train; /* NULL until the data are there */
-  struct lane {              /* as many as there are workers: each takes one shard after another */
+  struct boltz_batch data;       /* n = 0: none */
+  struct boltz_fitting *fitting; /* of initial weights, while it lasts */
+  struct boltz_train *train;     /* NULL until the data are there, and without stages */
+  struct lane { /* as many as there are workers: each takes one shard after another */
     struct boltz_arena *tape;
     int shard;
   } lanes[BOLTZ_TRAIN_SHARDS];
@@ -44,7 +45,7 @@ struct work {
   double ess_fraction_data;
   enum boltz_status failed; /* of the exploration, and why */
   char why[256];
-  int sweeps;       /* of replica exchange in one slice */
+  int parts;        /* of replica exchange's sweeps in one slice */
   char *checkpoint; /* the finished file */
   size_t checkpoint_size;
   char *metrics;
