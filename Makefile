@@ -19,7 +19,7 @@ DRAGONBOX = $(addprefix -isystem ,$(lastword $(wildcard /usr/include/dragonbox-*
 ALL_CXXFLAGS = -std=c++17 $(OPT) -g -fno-exceptions -fno-rtti $(DRAGONBOX) $(SANITIZE) $(CXXFLAGS)
 ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 CORE_LIBS = -lopenblas -lstdc++ -lm
-SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lnettle $(CORE_LIBS)
+SERVER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lnettle -ldl $(CORE_LIBS)
 
 CORE_SRC := $(sort $(wildcard core/*.c core/*/*.c core/*/*.cc))
 SERVER_SRC := $(sort $(wildcard server/*.c server/*/*.c))
@@ -29,6 +29,10 @@ SERVER_LIB_OBJ := $(filter-out $(BUILD)/server/main.o,$(SERVER_OBJ))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
 HTTP_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/test_*.c)))
 SLOW_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/slow_*.c)))
+
+# Energies as shared objects: the worked example, and what tests need.
+PLUGINS := $(patsubst etc/plugins/%.c,$(BUILD)/plugins/%.so,$(sort $(wildcard etc/plugins/*.c)))
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/%.so,$(sort $(wildcard tests/plugins/*.c)))
 
 .PHONY: all tests check check-memory check-threads test test-long run demo bench bench-scale bench-deps clean
 all: $(BUILD)/boltzd $(BUILD)/libboltz.a
@@ -56,10 +60,12 @@ test:
 	@sh etc/setup.sh test
 	@$(MAKE) --no-print-directory $(PARALLEL) check
 
+# ROW=phi4: only what has that in its name.
+ROW ?=
 test-long:
 	@sh etc/setup.sh test
 	@$(MAKE) --no-print-directory $(PARALLEL) all $(BUILD)/tests/http/long
-	@BOLTZD=$(BUILD)/boltzd $(BUILD)/tests/http/long
+	@BOLTZD=$(BUILD)/boltzd ROW="$(ROW)" $(BUILD)/tests/http/long
 
 demo:
 	@sh etc/setup.sh test
@@ -103,10 +109,24 @@ $(TESTS): $(BUILD)/tests/%: tests/%.c tests/check.h $(SERVER_LIB_OBJ) $(BUILD)/l
 	@echo "  TEST  $@"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@
 
+$(BUILD)/tests/http/long: $(wildcard tests/http/long_*.c)
 $(HTTP_TESTS) $(SLOW_TESTS) $(BUILD)/tests/http/long $(BUILD)/tests/http/demo: $(BUILD)/tests/%: tests/%.c $(BUILD)/libboltz.a $(wildcard tests/http/*.h tests/http/client.c)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(wildcard tests/http/client.c) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(filter %.c,$^) $(BUILD)/libboltz.a $(ALL_LDFLAGS) -lcurl $(CORE_LIBS) -o $@
+
+# A plug-in links nothing of ours. By hand: cc -shared -fPIC -O3 -ffp-contract=off -Iinclude -o x.so x.c -lm
+$(BUILD)/plugins/%.so: etc/plugins/%.c
+	@mkdir -p $(@D)
+	@echo "  SO    $@"
+	$(Q)$(CC) -shared -fPIC -Iinclude $(ALL_CFLAGS) -MMD -MP $< $(LDFLAGS) -lm -o $@
+
+$(BUILD)/tests/plugins/%.so: tests/plugins/%.c
+	@mkdir -p $(@D)
+	@echo "  SO    $@"
+	$(Q)$(CC) -shared -fPIC -Iinclude $(ALL_CFLAGS) -MMD -MP $< $(LDFLAGS) -lm -o $@
+
+$(BUILD)/tests/test_plugin $(BUILD)/tests/http/test_plugins $(BUILD)/tests/http/slow_readme: | $(PLUGINS) $(TEST_PLUGINS)
 
 BENCH_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(sort $(wildcard tests/bench/*.c))))
 $(BUILD)/bench/bench: $(BENCH_OBJ) $(BUILD)/libboltz.a
@@ -121,4 +141,5 @@ clean:
 $(BUILD)/server/examples_data.o: $(wildcard etc/examples/*.safetensors)
 $(BUILD)/server/api/docs.o: server/web/index.html
 
+-include $(PLUGINS:.so=.d) $(TEST_PLUGINS:.so=.d)
 -include $(CORE_OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(BENCH_OBJ:.o=.d)

@@ -5,7 +5,7 @@
  * A sweep is, on every rung, one step in all coordinates and one in a single coordinate, and then
  * an exchange of neighbours, of even and of odd pairs in turn. Where the energy knows the
  * difference that one site makes, every site moves once a sweep instead of the single coordinate:
- * it costs about as much as one energy. */
+ * it costs as much as a few energies, on lattices as dozens, and is done in parts. */
 #include <math.h>
 #include <string.h>
 
@@ -20,6 +20,7 @@
 #define ACCEPTANCE 0.4    /* between the optima of one and of many coordinates, 0.44 and 0.23 */
 #define WIDTH_LEAST 1e-12 /* a step narrower or wider than these is no step */
 #define WIDTH_MOST 1e12
+#define PART 4e6 /* coordinates that the sites of one part look at: a few milliseconds */
 
 /* What the private move needs to know: it moves one coordinate, or all of them when there is none
  * of that number. */
@@ -41,6 +42,8 @@ struct boltz_explore {
   double *lower_swapped;                /* [walkers] u of the upper rung's x at the lower's T */
   double *upper_swapped;                /* [walkers] and the other way round */
   uint64_t sweep;
+  int at_rung;             /* whose turn it is, */
+  int at_site;             /* its next site; 0: it has not moved yet */
   uint64_t exchange_calls; /* configurations evaluated for exchanges */
   uint64_t kept;
   struct boltz_batch samples; /* n grows as they are kept */
@@ -253,12 +256,20 @@ static size_t step_site(struct rung *rung, int site, int width, uint64_t first,
   return accepted;
 }
 
-/* Every site of every walker. Without room for it nothing moves. */
-static void step_sites(const struct boltz_explore *explore, struct rung *rung, bool tuning,
+/* Sites that move in one part of a sweep: a difference looks at no more than all coordinates. */
+static int sites_at_once(const struct boltz_chain *chain) {
+  const double cost = (double)chain->x.n * chain->x.dim;
+  return cost < PART ? (int)fmin(PART / cost, chain->x.dim) : 1;
+}
+
+/* The next sites of every walker; true when all have moved. Without room for it none does. */
+static bool step_sites(struct boltz_explore *explore, struct rung *rung, bool tuning,
                        struct boltz_arena *scratch) {
   struct boltz_chain *chain = &rung->chain;
   const struct boltz_energy *energy = explore->energy;
-  const int width = energy->kind->site_width(energy->settings);
+  const int width = energy->kind->site_width(energy->settings), sites = energy->dim / width;
+  const int left = sites - explore->at_site, most = sites_at_once(chain);
+  const int end = explore->at_site + (left < most ? left : most);
   const size_t n = chain->x.n;
   const uint64_t first = chain->step * n;
   const struct boltz_mark mark = boltz_arena_mark(scratch);
@@ -266,41 +277,62 @@ static void step_sites(const struct boltz_explore *explore, struct rung *rung, b
   double *du = boltz_arena_scratch(scratch, n, sizeof *du);
   bool *outside = boltz_arena_scratch(scratch, n, sizeof *outside);
   const bool room = du && outside && boltz_batch_new(scratch, n, width, &moved) == BOLTZ_OK;
-  for (int site = 0; room && site < energy->dim / width; site++) {
+  for (int site = explore->at_site; room && site < end; site++) {
     const size_t accepted = step_site(rung, site, width, first, &moved, du, outside, scratch);
     const double change = gain_at(explore->sweep) * ((double)accepted / (double)n - ACCEPTANCE);
     for (int k = 0; tuning && k < width; k++)
       tune_width(energy, &rung->walk, site * width + k, change);
   }
-  if (explore->sweep % REFRESH == 0)
-    boltz_energy_eval(energy, chain->temperature, &chain->x, chain->u, NULL, scratch);
-  chain->energy_calls += n;
-  chain->step++;
   boltz_arena_release(scratch, mark);
+  explore->at_site = end;
+  return end == sites;
+}
+
+/* All sites have moved. */
+static void end_sites(struct boltz_explore *explore, struct boltz_chain *chain,
+                      struct boltz_arena *scratch) {
+  explore->at_site = 0;
+  chain->energy_calls += chain->x.n;
+  chain->step++;
+  if (explore->sweep % REFRESH != 0) return;
+  boltz_energy_eval(explore->energy, chain->temperature, &chain->x, chain->u, NULL, scratch);
+  chain->energy_calls += chain->x.n;
 }
 
 /* ---- A sweep ---- */
 
-static void step_rung(const struct boltz_explore *explore, struct rung *rung,
-                      struct boltz_arena *scratch) {
+static void step_all(const struct boltz_explore *explore, struct rung *rung, bool tuning,
+                     struct boltz_arena *scratch) {
   struct walk *walk = &rung->walk;
-  bool tuning = explore->sweep < explore->options.burn_in;
-
-  uint64_t before = rung->chain.accepted;
+  const uint64_t before = rung->chain.accepted;
   walk->coordinate = -1;
   boltz_chain_step(&rung->chain, scratch);
   if (tuning)
     walk->all =
         fmin(1e3, fmax(1e-9, walk->all * exp(correction(&rung->chain, before, explore->sweep))));
+}
 
-  if (explore->energy->kind->difference) {
-    step_sites(explore, rung, tuning, scratch);
-    return;
-  }
-  before = rung->chain.accepted;
+static void step_one(const struct boltz_explore *explore, struct rung *rung, bool tuning,
+                     struct boltz_arena *scratch) {
+  struct walk *walk = &rung->walk;
+  const uint64_t before = rung->chain.accepted;
   walk->coordinate = (int)(explore->sweep % (uint64_t)explore->energy->dim);
   boltz_chain_step(&rung->chain, scratch);
   if (tuning) tune_widths(explore->energy, walk, correction(&rung->chain, before, explore->sweep));
+}
+
+/* A part of a rung's sweep; true when it was the last. */
+static bool step_rung(struct boltz_explore *explore, struct rung *rung,
+                      struct boltz_arena *scratch) {
+  const bool tuning = explore->sweep < explore->options.burn_in;
+  if (explore->at_site == 0) step_all(explore, rung, tuning, scratch);
+  if (!explore->energy->kind->difference) {
+    step_one(explore, rung, tuning, scratch);
+    return true;
+  }
+  if (!step_sites(explore, rung, tuning, scratch)) return false;
+  end_sites(explore, &rung->chain, scratch);
+  return true;
 }
 
 /* u of `from`'s configurations at the temperature of `at`; u = U/T needs no evaluation. */
@@ -354,11 +386,14 @@ static void keep(struct boltz_explore *explore) {
 
 bool boltz_explore_step(struct boltz_explore *explore, struct boltz_arena *scratch) {
   const struct boltz_explore_options *o = &explore->options;
+  const int k = explore->at_rung;
   uint64_t end = o->burn_in + o->steps;
   if (explore->sweep >= end) return false;
 
-  for (int k = 0; k < o->rungs; k++) step_rung(explore, &explore->rung[k], scratch);
-  for (int k = (int)(explore->sweep % 2); k + 1 < o->rungs; k += 2) exchange(explore, k, scratch);
+  if (!step_rung(explore, &explore->rung[k], scratch)) return true;
+  if (k > 0 && (uint64_t)(k - 1) % 2 == explore->sweep % 2) exchange(explore, k - 1, scratch);
+  explore->at_rung = (k + 1) % o->rungs;
+  if (explore->at_rung > 0) return true;
 
   explore->sweep++;
   if (explore->sweep > o->burn_in && (explore->sweep - o->burn_in) % o->stride == 0) keep(explore);

@@ -139,6 +139,12 @@ const struct boltz_field config_fields[] = {
      .def_text = "auto",
      .high = 32,
      .doc = "matrix kernel, changes no result: auto, or one of avx512, avx2, portable"},
+    {.name = "plugin_dir",
+     .type = BOLTZ_FIELD_TEXT,
+     .offset = CONFIG(plugin_dir),
+     .def_text = "",
+     .high = 200,
+     .doc = "directory of plug-ins, energies as *.so, read at start; empty: none"},
     {.name = "log_level",
      .type = BOLTZ_FIELD_CHOICE,
      .offset = CONFIG(log_level),
@@ -299,6 +305,7 @@ static bool is_action(const char *argument, enum config_action *action) {
                  {"--help", CONFIG_HELP},
                  {"-h", CONFIG_HELP},
                  {"--healthcheck", CONFIG_HEALTHCHECK},
+                 {"--self-check", CONFIG_SELF_CHECK},
                  {"-V", CONFIG_VERSION}};
   for (size_t k = 0; k < sizeof actions / sizeof *actions; k++) {
     if (strcmp(argument, actions[k].flag) != 0) continue;
@@ -389,6 +396,9 @@ void config_help(FILE *out) {
       "  --config FILE            read settings from a file\n"
       "  --show-config            print the settings in effect, as such a file\n"
       "  --healthcheck            ask the daemon at --listen whether it is ready; exit 0 or 1\n"
+      "  --self-check             find the exact numbers of every kind of energy, print them "
+      "beside\n"
+      "                           what is known; needs no daemon and no data; exit 0 or 1\n"
       "  --version, --help\n\n",
       out);
   for (const struct boltz_field *field = config_fields; field->name; field++) {

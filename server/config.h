@@ -20,9 +20,10 @@ struct config {
   int64_t body_bytes, header_bytes, json_depth, reply_bytes;
   int64_t samples, estimate_samples; /* most n of one request */
   int64_t request_deadline_ms;
-  int64_t drain_ms;      /* how long SIGTERM waits for requests in flight */
-  const char *kernel;    /* auto, or one by name */
-  const char *log_level; /* debug, info, warn, error */
+  int64_t drain_ms;       /* how long SIGTERM waits for requests in flight */
+  const char *kernel;     /* auto, or one by name */
+  const char *plugin_dir; /* energies as shared objects; "": none */
+  const char *log_level;  /* debug, info, warn, error */
 };
 
 /** Table of the above, for --help, /v1/info and the documents. */
@@ -34,6 +35,7 @@ enum config_action {
   CONFIG_VERSION,     /* --version */
   CONFIG_HELP,        /* --help */
   CONFIG_HEALTHCHECK, /* --healthcheck: ask the daemon at `listen` for /readyz, exit 0 or 1 */
+  CONFIG_SELF_CHECK,  /* --self-check: the exact numbers of every kind, exit 0 or 1 */
 };
 
 /**

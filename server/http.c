@@ -363,12 +363,14 @@ enum boltz_status http_open(struct server *server, struct http **out) {
   }
   server->http = http;
   *out = http;
+  /* The acceptor keeps the limit. The library, which would give each thread its part of it, must
+     have room for all on one: a thread that finds itself full hangs (0.9.75, a mutex is kept). */
   http->daemon = MHD_start_daemon(
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
           MHD_USE_ITC | MHD_USE_ERROR_LOG,
       0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, log_library, http,
       MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-      (unsigned)config->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (unsigned)config->connections * THREADS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
       (size_t)config->header_bytes, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
       MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, begin_call, http,
       MHD_OPTION_NOTIFY_COMPLETED, end_call, http, MHD_OPTION_NOTIFY_CONNECTION, watch_connection,

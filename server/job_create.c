@@ -149,6 +149,10 @@ static enum boltz_status read_model(struct job *job, const struct boltz_json *bo
     *reason = "MODEL_NOT_FOUND";
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/model", "there is no model %s", name);
   }
+  if (job->model->withheld) {
+    *reason = MODEL_WITHHELD;
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/model", "%s", job->model->withheld);
+  }
   snprintf(job->model_name, sizeof job->model_name, "%s", name);
   return BOLTZ_OK;
 }

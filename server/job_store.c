@@ -189,6 +189,10 @@ static enum boltz_status make_ready(struct job *job, const char **reason) {
     *reason = "MODEL_NOT_FOUND";
     return boltz_fail(BOLTZ_OUT_OF_RANGE, "there is no model %s", job->model_name);
   }
+  if (job->model->withheld) {
+    *reason = MODEL_WITHHELD;
+    return boltz_fail(BOLTZ_OUT_OF_RANGE, "%s", job->model->withheld);
+  }
   BOLTZ_TRY(row_parse("the spec of job", job->id, job->spec_json, job->arena, &spec));
   return job->kind->parse(job, spec, true, reason);
 }

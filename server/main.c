@@ -23,7 +23,9 @@
 #include "server/metrics.h"
 #include "server/model.h"
 #include "server/notify.h"
+#include "server/plugin.h"
 #include "server/pool.h"
+#include "server/self_check.h"
 #include "server/store.h"
 
 extern char **environ;
@@ -85,6 +87,7 @@ static enum boltz_status open_parts(struct server *server) {
   int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
   int workers = config->workers ? (int)config->workers : cores > 0 ? cores : 1;
   BOLTZ_TRY(choose_kernel(config->kernel));
+  BOLTZ_TRY(plugins_open(server, config->plugin_dir, &server->plugins));
   BOLTZ_TRY(store_open(server, config->data, &server->store));
   BOLTZ_TRY(registry_open(server, &server->registry));
   server->pool = pool_open(workers, config->background_share, SCRATCH_LIMIT);
@@ -104,6 +107,7 @@ static void close_parts(struct server *server) {
   jobs_close(server->jobs);
   registry_close(server->registry);
   store_close(server->store);
+  plugins_close(server->plugins);
 }
 
 /* Wait for requests in flight, at most drain_ms, or until a second signal. */
@@ -183,6 +187,9 @@ int main(int argc, char **argv) {
       break;
     case CONFIG_HEALTHCHECK:
       code = healthcheck(config.listen);
+      break;
+    case CONFIG_SELF_CHECK:
+      code = self_check(stdout, stderr);
       break;
     case CONFIG_RUN:
       prepare_process(&signals);

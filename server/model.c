@@ -1,4 +1,4 @@
-/* model.c - the registry in memory: registered energy models. */
+/* model.c - the registry in memory: registered energy models, how they come and go. */
 #include "server/model.h"
 
 #include <stdio.h>
@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "boltz/json.h"
-#include "server/examples.h"
 #include "server/job.h"
 #include "server/json.h"
+#include "server/plugin.h"
 #include "server/registry.h"
 #include "server/row.h"
 
@@ -61,10 +61,8 @@ struct model *registry_model(struct registry *registry, const char *name) {
 
 /* ---- making one ---- */
 
-/* Takes the arena; NULL: no memory, and the arena is closed. */
-static struct model *model_new(const char *name, const struct boltz_energy *energy,
-                               struct boltz_arena *arena) {
-  struct boltz_text text = {0};
+/* Without energy; takes the arena, which is closed when there is no memory: NULL. */
+struct model *model_alloc(const char *name, struct boltz_arena *arena) {
   struct model *model = calloc(1, sizeof *model);
   if (!model) {
     boltz_arena_close(arena);
@@ -72,22 +70,40 @@ static struct model *model_new(const char *name, const struct boltz_energy *ener
   }
   snprintf(model->name, sizeof model->name, "%s", name);
   model->arena = arena;
-  model->energy = *energy;
   atomic_init(&model->references, 1);
   model->versions = calloc(1, sizeof *model->versions);
-  boltz_energy_print(energy, arena, &text);
-  if (!model->versions || text.failed) {
-    boltz_text_free(&text);
+  if (!model->versions) {
     model_free(model);
     return NULL;
   }
-  model->versions->energy_json = text.data;
   model->versions->next = 1;
   return model;
 }
 
-/* Show a model; there is room. */
-static void insert(struct registry *registry, struct model *model) {
+/* Of a plug-in's energy: which bytes it is, and what is shown of it when they are there no more. */
+static bool identify(const struct registry *registry, struct model *model) {
+  const struct plugin *plugin = plugins_of(registry->server->plugins, model->energy.kind);
+  if (!plugin) return true;
+  model->plugin_file = boltz_arena_strdup(model->arena, plugin->file);
+  model->plugin_sha256 = boltz_arena_strdup(model->arena, plugin->sha256);
+  model_describe(model);
+  return model->plugin_file && model->plugin_sha256 && model->coordinates && model->variables;
+}
+
+struct model *model_new(const struct registry *registry, const char *name,
+                        const struct boltz_energy *energy, struct boltz_arena *arena) {
+  struct boltz_text text = {0};
+  struct model *model = model_alloc(name, arena);
+  if (!model) return NULL;
+  model->energy = *energy;
+  boltz_energy_print(energy, arena, &text);
+  model->versions->energy_json = text.data;
+  if (!text.failed && identify(registry, model)) return model;
+  model_free(model);
+  return NULL;
+}
+
+void registry_insert(struct registry *registry, struct model *model) {
   bool found;
   pthread_mutex_lock(&registry->mutex);
   size_t k = registry_model_index(registry, model->name, &found);
@@ -98,12 +114,26 @@ static void insert(struct registry *registry, struct model *model) {
   pthread_mutex_unlock(&registry->mutex);
 }
 
-static bool reserve(struct registry *registry) {
+bool registry_reserve(struct registry *registry) {
   pthread_mutex_lock(&registry->mutex);
   void *grown = registry_grow(registry->models, registry->nmodels, &registry->models_capacity);
   if (grown) registry->models = grown;
   pthread_mutex_unlock(&registry->mutex);
   return grown;
+}
+
+/* What load_model needs of an energy that may not be there then. */
+static void put_plugin(struct boltz_text *row, const struct model *model) {
+  if (!model->plugin_sha256) return;
+  boltz_text_puts(row, ",\"plugin\":{");
+  row_put_text(row, "file", model->plugin_file);
+  row_put_text(row, "sha256", model->plugin_sha256);
+  boltz_text_puts(row, "}");
+  row_put_integer(row, "dim", model->energy.dim);
+  boltz_text_puts(row, ",\"coordinates\":");
+  boltz_text_puts(row, model->coordinates);
+  boltz_text_puts(row, ",\"variables\":");
+  boltz_text_puts(row, model->variables);
 }
 
 enum boltz_status registry_put_model(struct registry *registry, const struct model *model,
@@ -116,6 +146,7 @@ enum boltz_status registry_put_model(struct registry *registry, const struct mod
   row_put_integer(&row, "serving", serving);
   row_put_integer(&row, "next_version", next);
   row_put_integer(&row, "created_ms", model->created_ms);
+  put_plugin(&row, model);
   boltz_text_puts(&row, "}");
   enum boltz_status status =
       row.failed ? boltz_fail(BOLTZ_NO_MEMORY, "no memory for the row of model %s", model->name)
@@ -126,8 +157,8 @@ enum boltz_status registry_put_model(struct registry *registry, const struct mod
 
 static enum registry_outcome add_new(struct registry *registry, const char *name,
                                      const struct boltz_energy *energy, struct boltz_arena *arena) {
-  struct model *model = model_new(name, energy, arena);
-  if (!model || !reserve(registry)) {
+  struct model *model = model_new(registry, name, energy, arena);
+  if (!model || !registry_reserve(registry)) {
     model_release(model);
     boltz_fail(BOLTZ_NO_MEMORY, "no memory for model %s", name);
     return REGISTRY_FAILED;
@@ -137,13 +168,22 @@ static enum registry_outcome add_new(struct registry *registry, const char *name
     model_release(model);
     return REGISTRY_FAILED;
   }
-  insert(registry, model);
+  registry_insert(registry, model);
   return REGISTRY_CREATED;
 }
 
+/* The same code, whichever file it is in? */
+static bool is_same_plugin(const struct registry *registry, const struct model *model,
+                           const struct boltz_energy *energy) {
+  const struct plugin *plugin = plugins_of(registry->server->plugins, energy->kind);
+  if (!plugin || !model->plugin_sha256) return !plugin && !model->plugin_sha256;
+  return strcmp(plugin->sha256, model->plugin_sha256) == 0;
+}
+
 /* The same energy, setting by setting, at the same temperature, bit by bit? */
-static bool is_same(const struct model *model, const struct boltz_energy *energy,
-                    struct boltz_arena *scratch) {
+static bool is_same(const struct registry *registry, const struct model *model,
+                    const struct boltz_energy *energy, struct boltz_arena *scratch) {
+  if (model->withheld || !is_same_plugin(registry, model, energy)) return false;
   struct boltz_text text = {0};
   boltz_energy_print(energy, scratch, &text);
   bool same = !text.failed && strcmp(text.data, model->versions->energy_json) == 0 &&
@@ -157,7 +197,8 @@ enum registry_outcome registry_add_model(struct registry *registry, const char *
                                          struct boltz_arena *arena) {
   struct model *there = registry_model(registry, name);
   if (!there) return add_new(registry, name, energy, arena);
-  enum registry_outcome outcome = is_same(there, energy, arena) ? REGISTRY_SAME : REGISTRY_CONFLICT;
+  enum registry_outcome outcome =
+      is_same(registry, there, energy, arena) ? REGISTRY_SAME : REGISTRY_CONFLICT;
   model_release(there);
   boltz_arena_close(arena);
   return outcome;
@@ -212,69 +253,7 @@ enum registry_outcome registry_delete_model(struct registry *registry, const cha
   return outcome;
 }
 
-/* ---- showing ---- */
-
-static void add_coordinates(cJSON *record, const struct boltz_energy *energy) {
-  static const char *const domains[] = {
-      [BOLTZ_REAL] = "real", [BOLTZ_INTERVAL] = "interval", [BOLTZ_PERIODIC] = "periodic"};
-  cJSON *list = cJSON_AddArrayToObject(record, "coordinates");
-  for (int j = 0; j < energy->dim; j++) {
-    char name[16];
-    snprintf(name, sizeof name, "x%d", j + 1);
-    cJSON *coordinate = cJSON_CreateObject();
-    json_add_text(coordinate, "name", name);
-    json_add_text(coordinate, "domain", domains[energy->domain[j].type]);
-    if (energy->domain[j].type != BOLTZ_REAL) {
-      json_add_number(coordinate, "low", energy->domain[j].low);
-      json_add_number(coordinate, "high", energy->domain[j].high);
-    }
-    cJSON_AddItemToArray(list, coordinate);
-  }
-}
-
-static void add_variables(cJSON *record, const struct boltz_energy *energy) {
-  cJSON *list = cJSON_AddArrayToObject(record, "variables");
-  const struct boltz_variable *variable;
-  for (int k = 0; (variable = boltz_energy_variable_at(energy, k)); k++) {
-    cJSON *item = cJSON_CreateObject();
-    json_add_text(item, "name", variable->name);
-    json_add_integer(item, "width", boltz_variable_width(energy, variable));
-    json_add_text(item, "doc", variable->doc);
-    cJSON_AddItemToArray(list, item);
-  }
-}
-
-static void add_versions(cJSON *record, struct registry *registry, const struct model *model) {
-  cJSON *numbers = cJSON_CreateArray();
-  pthread_mutex_lock(&registry->mutex);
-  int64_t serving = model->versions->serving;
-  for (size_t k = 0; k < model->versions->n; k++)
-    cJSON_AddItemToArray(numbers, json_number((double)model->versions->entries[k]->number));
-  pthread_mutex_unlock(&registry->mutex);
-  if (serving)
-    json_add_integer(record, "serving", serving);
-  else
-    json_add_text(record, "serving", NULL);
-  cJSON_AddItemToObject(record, "versions", numbers);
-}
-
-struct cJSON *registry_model_record(struct registry *registry, const char *name) {
-  struct model *model = registry_model(registry, name);
-  if (!model) return NULL;
-  char time[JSON_TIME_SIZE];
-  json_time(model->created_ms, time);
-  cJSON *record = cJSON_CreateObject();
-  json_add_text(record, "name", model->name);
-  json_add_raw(record, "energy", model->versions->energy_json);
-  json_add_number(record, "temperature", model->energy.temperature);
-  json_add_integer(record, "dim", model->energy.dim);
-  add_coordinates(record, &model->energy);
-  add_variables(record, &model->energy);
-  add_versions(record, registry, model);
-  json_add_text(record, "created_at", time);
-  model_release(model);
-  return record;
-}
+/* ---- lists ---- */
 
 void registry_each_model(struct registry *registry, const char *token, int most, bool *more,
                          void (*each)(void *argument, const char *name), void *argument) {
@@ -304,75 +283,7 @@ void registry_counts(struct registry *registry, struct registry_counts *counts) 
   pthread_mutex_unlock(&registry->mutex);
 }
 
-/* ---- opening ---- */
-
-struct loading {
-  struct registry *registry;
-  enum boltz_status status;
-};
-
-static enum boltz_status parse_model(const char *name, const char *body, struct boltz_arena *arena,
-                                     struct boltz_energy *energy, struct boltz_json **row) {
-  BOLTZ_TRY(row_parse("model", name, body, arena, row));
-  const struct boltz_json *temperature = boltz_json_member(*row, "temperature");
-  enum boltz_status status = boltz_energy_parse(
-      boltz_json_member(*row, "energy"), temperature ? temperature->number : 0, arena, energy);
-  if (status == BOLTZ_OK) return status;
-  char sentence[400];
-  snprintf(sentence, sizeof sentence, "%s", boltz_error());
-  return boltz_fail(BOLTZ_IO, "model %s cannot be read by this boltzd: %s", name, sentence);
-}
-
-static enum boltz_status load_model(struct registry *registry, const char *name, const char *body) {
-  struct boltz_arena *arena = boltz_arena_open(0);
-  struct boltz_energy energy;
-  struct boltz_json *row = NULL;
-  if (!arena) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for model %s", name);
-  enum boltz_status status = parse_model(name, body, arena, &energy, &row);
-  if (status != BOLTZ_OK) {
-    boltz_arena_close(arena);
-    return status;
-  }
-  struct model *model = model_new(name, &energy, arena);
-  if (!model || !reserve(registry)) {
-    model_release(model);
-    return boltz_fail(BOLTZ_NO_MEMORY, "no memory for model %s", name);
-  }
-  model->created_ms = row_integer(row, "created_ms", 0);
-  model->versions->serving = row_integer(row, "serving", 0);
-  model->versions->next = row_integer(row, "next_version", 1);
-  insert(registry, model);
-  return BOLTZ_OK;
-}
-
-static void load_row(void *argument, const char *key, const char *body) {
-  struct loading *loading = argument;
-  if (loading->status == BOLTZ_OK) loading->status = load_model(loading->registry, key, body);
-}
-
-static enum boltz_status load_everything(struct registry *registry) {
-  struct loading loading = {registry, BOLTZ_OK};
-  BOLTZ_TRY(store_each(registry->server->store, STORE_MODELS, "", load_row, &loading));
-  BOLTZ_TRY(loading.status);
-  BOLTZ_TRY(registry_open_versions(registry));
-  BOLTZ_TRY(registry_open_datasets(registry));
-  registry_load_serving(registry);
-  return examples_install(registry->server, registry);
-}
-
-enum boltz_status registry_open(struct server *server, struct registry **out) {
-  *out = NULL;
-  struct registry *registry = calloc(1, sizeof *registry);
-  if (!registry) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the registry");
-  registry->server = server;
-  pthread_mutex_init(&registry->mutex, NULL);
-  enum boltz_status status = load_everything(registry);
-  if (status == BOLTZ_OK)
-    *out = registry;
-  else
-    registry_close(registry);
-  return status;
-}
+/* ---- closing ---- */
 
 void registry_close(struct registry *registry) {
   if (!registry) return;

@@ -14,11 +14,22 @@
 
 struct cJSON;
 
+/** What a request, or a job, for a withheld model is refused with. */
+#define MODEL_WITHHELD "PLUGIN_CHANGED"
+
 /** A registered energy model. Immutable but for the registry's own members. */
 struct model {
   char name[65];
   struct boltz_arena *arena;
-  struct boltz_energy energy;
+  struct boltz_energy energy; /* of a withheld one: temperature and dim alone */
+
+  /* The plug-in that its energy was of when it was registered; NULL: it was built in. */
+  const char *plugin_file, *plugin_sha256;
+  const char *coordinates, *variables; /* JSON: what is shown of a plug-in's energy without it */
+
+  /* Why it is shown but not served, a sentence: its energy is not there, or is another program than
+     it was registered with. NULL: it is served. Known at start, and the same until the end. */
+  const char *withheld;
   long long created_ms;
   atomic_int references;
   struct model_versions *versions; /* the registry's */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/quality.h"
+
 #define TOLERANCE 0.005                  /* of ess_fraction, against fp32's */
 #define SERVED_BYTES ((size_t)128 << 20) /* of tables and narrow copies, beside the weights */
 
@@ -188,6 +190,17 @@ void precision_explain(const struct precision_choice *choice, struct boltz_text 
                         boltz_precision_names[k]);
 }
 
+void precision_explain_quality(const struct precision_choice *choice,
+                               const double *ess_fraction_data, struct boltz_text *text) {
+  const struct precision_quality *measured = precision_quality(choice);
+  const struct quality quality = {
+      .n = PRECISION_SAMPLES,
+      .ess_fraction = measured->summary.ess_fraction,
+      .pareto_k = measured->pareto_k,
+      .ess_fraction_data = ess_fraction_data ? *ess_fraction_data : NAN};
+  quality_explain(&quality, text);
+}
+
 void precision_print_metrics(const struct precision_choice *choice, const double *ess_fraction_data,
                              struct boltz_text *text) {
   const struct precision_quality *quality = precision_quality(choice);
@@ -206,7 +219,13 @@ void precision_print_metrics(const struct precision_choice *choice, const double
     boltz_text_number(text, *numbers[k].value);
     boltz_text_puts(text, ",");
   }
-  boltz_text_printf(text, "\"verdict\":\"%s\",\"samples\":%d}",
+  boltz_text_printf(text, "\"verdict\":\"%s\",\"samples\":%d,\"summary\":",
                     boltz_stats_verdict(quality->pareto_k, quality->summary.ess),
                     PRECISION_SAMPLES);
+  struct boltz_text summary = {0};
+  precision_explain_quality(choice, ess_fraction_data, &summary);
+  boltz_text_quoted(text, summary.failed ? "" : summary.data);
+  text->failed |= summary.failed;
+  boltz_text_free(&summary);
+  boltz_text_puts(text, "}");
 }

@@ -51,7 +51,11 @@ const struct precision_quality *precision_quality(const struct precision_choice 
 /** "serves in table: ess_fraction 0.9875, 0.9877 in fp32". */
 void precision_explain(const struct precision_choice *choice, struct boltz_text *text);
 
-/** The `metrics` of a version; ess_fraction_data NULL: there are no data. */
+/** The sentence of quality.h; ess_fraction_data NULL: no data were asked. */
+void precision_explain_quality(const struct precision_choice *choice,
+                               const double *ess_fraction_data, struct boltz_text *text);
+
+/** The `metrics` of a version, that sentence as `summary` among them. */
 void precision_print_metrics(const struct precision_choice *choice, const double *ess_fraction_data,
                              struct boltz_text *text);
 

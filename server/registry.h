@@ -1,4 +1,4 @@
-/* registry.h - the inside of the registry, for model.c, version.c and dataset.c alone. */
+/* registry.h - the inside of the registry, for model….c, version….c and dataset.c alone. */
 #ifndef SERVER_REGISTRY_H
 #define SERVER_REGISTRY_H
 
@@ -51,6 +51,19 @@ struct registry {
 /** An array of pointers with room for element n: itself, or grown; NULL: no memory, and it is as it
  * was. */
 void *registry_grow(void *array, size_t n, size_t *capacity);
+
+/** A model without energy; with one, as it is registered now. Both take the arena, and close it
+ * when memory is exhausted: NULL. */
+struct model *model_alloc(const char *name, struct boltz_arena *arena);
+struct model *model_new(const struct registry *registry, const char *name,
+                        const struct boltz_energy *energy, struct boltz_arena *arena);
+
+/** Set `coordinates` and `variables` from its energy; NULL when memory is exhausted. */
+void model_describe(struct model *model);
+
+/** Make room for one more model; show one, for which there is room. */
+bool registry_reserve(struct registry *registry);
+void registry_insert(struct registry *registry, struct model *model);
 
 /** Index of a model or of the place it would have; the mutex is held. */
 size_t registry_model_index(const struct registry *registry, const char *name, bool *found);

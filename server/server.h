@@ -14,12 +14,14 @@ struct registry;
 struct jobs;
 struct http;
 struct gather;
+struct plugins;
 
 /** Everything a handler may reach. The pointers are set once, before the first request. */
 struct server {
   const struct config *config;
   struct log *log;
   struct metrics *metrics;
+  struct plugins *plugins;   /* energies from shared objects; NULL: none */
   struct pool *pool;         /* worker threads */
   struct gather *gather;     /* small requests that are answered together */
   struct store *store;       /* the thread that owns SQLite and every fsync */

@@ -311,7 +311,8 @@ enum boltz_status registry_open_versions(struct registry *registry) {
 void registry_load_serving(struct registry *registry) {
   for (size_t k = 0; k < registry->nmodels; k++) {
     struct model *model = registry->models[k];
-    if (!model->versions->serving || registry_load(registry, model, 0) == BOLTZ_OK) continue;
+    if (model->withheld || !model->versions->serving) continue;
+    if (registry_load(registry, model, 0) == BOLTZ_OK) continue;
     log_event(registry->server->log, LOG_ERROR, "version not loaded", "s:model", model->name,
               "s:error", boltz_error(), NULL);
   }

@@ -1,15 +1,15 @@
-/* lattice.h - energies on lattices to test, and the lattice models that their fields stand for:
- * bonds, states and dense matrices, independent of the library. */
+/* lattice.h - energies on lattices to test, beside the lattice models that their fields stand for.
+ */
 #ifndef LATTICE_H
 #define LATTICE_H
 
 #include "boltz/energy.h"
 #include "boltz/json.h"
 #include "boltz/rng.h"
+#include "core/exact/lattice.h"
 #include "tests/check.h"
-#include "tests/dense.h"
 
-enum { SITES_MAX = 64, COMPONENTS_MAX = 3 };
+enum { SITES_MAX = BOLTZ_LATTICE_SITES };
 
 static const double pi = 3.14159265358979323846;
 
@@ -83,80 +83,26 @@ static inline double normal(uint64_t index, uint32_t block) {
   return z[0];
 }
 
-/* bonds[i, j] of a periodic lattice: one for every site and axis, to the next site along it. */
-static inline double *lattice_bonds(int N, int axes, int sites) {
-  double *bonds = dense_new(sites);
-  for (int i = 0; i < sites; i++)
-    for (int axis = 0, stride = 1; axis < axes; axis++, stride *= N) {
-      const int j = i / stride % N == N - 1 ? i - (N - 1) * stride : i + stride;
-      bonds[i * sites + j]++, bonds[j * sites + i]++;
-    }
-  return bonds;
+/* The lattice that a field of that kind stands for, in the specimen's arena. */
+static inline struct boltz_lattice lattice_of(struct specimen *s, int N, double J, double h,
+                                              double alpha) {
+  const int axes = strcmp(s->energy.kind->name, "ising") == 0 ? 2 : 3;
+  struct boltz_lattice lattice;
+  CHECK_INT(boltz_lattice_new(N, axes, J, h, alpha, s->energy.temperature, s->arena, &lattice),
+            BOLTZ_OK);
+  return lattice;
 }
 
-/* A lattice of `states` states a site, its component a having value(state, a) at a site:
-   U = -J/2 sum over a of c_a^T A c_a - h sum of the last component. */
-struct lattice {
-  int N, sites, states, components;
-  double J, h, alpha, T;
-  double *bonds, *K, *inverse, *lower;
-  double log_det; /* ln det(2 pi K) */
-};
-
-static inline double value_of(const struct lattice *l, int state, int a) {
-  return l->states == 2 ? 1 - 2 * state : state == a;
-}
-
-static inline struct lattice lattice_new(const char *name, int N, double J, double h, double alpha,
-                                         double T) {
-  const int axes = strcmp(name, "ising") == 0 ? 2 : 3;
-  struct lattice l = {.N = N,
-                      .sites = axes == 2 ? N * N : N * N * N,
-                      .states = axes,
-                      .components = axes == 2 ? 1 : 3,
-                      .J = J,
-                      .h = h,
-                      .alpha = alpha,
-                      .T = T};
-  l.bonds = lattice_bonds(N, axes, l.sites);
-  l.K = dense_new(l.sites), l.inverse = dense_new(l.sites), l.lower = dense_new(l.sites);
-  for (int k = 0; k < l.sites * l.sites; k++)
-    l.K[k] = J / T * (l.bonds[k] + (k % (l.sites + 1) == 0 ? alpha : 0));
-  dense_cholesky(l.sites, l.K, l.lower);
-  double *spent = dense_new(l.sites);
-  memcpy(spent, l.K, (size_t)l.sites * l.sites * sizeof(double));
-  l.log_det = dense_invert(l.sites, spent, l.inverse) + l.sites * log(2 * pi);
-  free(spent);
-  return l;
-}
-
-static inline void lattice_free(struct lattice *l) {
-  free(l->bonds), free(l->K), free(l->inverse), free(l->lower);
-}
-
-static inline void component_of(const struct lattice *l, const int *spins, int a, double *c) {
-  for (int i = 0; i < l->sites; i++) c[i] = value_of(l, spins[i], a);
-}
-
-static inline double lattice_energy(const struct lattice *l, const int *spins) {
-  double U = 0, c[SITES_MAX];
-  for (int a = 0; a < l->components; a++) {
-    component_of(l, spins, a, c);
-    U -= 0.5 * l->J * dense_form(l->sites, l->bonds, c);
+/* v^T K^-1 v = |w|^2 with lower w = v. */
+static inline double inverse_form(const struct boltz_lattice *l, const double *v) {
+  double w[SITES_MAX], sum = 0;
+  for (int r = 0; r < l->sites; r++) {
+    w[r] = v[r];
+    for (int c = 0; c < r; c++) w[r] -= l->lower[r * l->sites + c] * w[c];
+    w[r] /= l->lower[r * (l->sites + 1)];
+    sum += w[r] * w[r];
   }
-  for (int i = 0; i < l->sites; i++) U -= l->h * c[i];
-  return U;
-}
-
-/* State number k: its digits in base `states`, site 0 the lowest. */
-static inline void state_number(const struct lattice *l, int k, int *spins) {
-  for (int i = 0; i < l->sites; i++, k /= l->states) spins[i] = k % l->states;
-}
-
-static inline int state_count(const struct lattice *l) {
-  int count = 1;
-  for (int i = 0; i < l->sites; i++) count *= l->states;
-  return count;
+  return sum;
 }
 
 static inline double log_sum(int n, const double *terms) {

@@ -1,5 +1,4 @@
-/* particles.h - what the tests of particles share: an energy to look at, points, and Helmert's
- * coordinates by their definition. */
+/* particles.h - what the tests of particles share: an energy to look at, and points. */
 #ifndef PARTICLES_H
 #define PARTICLES_H
 
@@ -55,16 +54,6 @@ static inline struct boltz_batch scattered(struct specimen *s, size_t n, double 
   for (int j = 0; j < x.dim; j++)
     for (size_t i = 0; i < n; i++) x.col[j][i] = low + (high - low) * uniform(i, j);
   return x;
-}
-
-/* Helmert's coordinates of positions, as their definition says. */
-static inline void helmert(int particles, int space, const double *x, double *y) {
-  for (int k = 1; k < particles; k++)
-    for (int a = 0; a < space; a++) {
-      double sum = -k * x[k * space + a];
-      for (int p = 0; p < k; p++) sum += x[p * space + a];
-      y[(k - 1) * space + a] = sum / sqrt(k * (k + 1.0));
-    }
 }
 
 #endif

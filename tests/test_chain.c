@@ -355,6 +355,26 @@ static void replica_exchange_moves_sites_as_the_energy_says(void) {
   boltz_arena_close(arena);
 }
 
+/* A worker that sweeps over a large lattice is soon free for something else: a site of 1024 looks
+   at 64 walkers of as many. */
+static void a_sweep_over_many_sites_is_done_in_parts(void) {
+  struct boltz_arena *arena = boltz_arena_open(0);
+  const struct boltz_explore_options options = {.seed = 6, .rungs = 2, .steps = 1};
+  const struct boltz_energy_kind *kind = boltz_energy_kind_find("ising");
+  void *settings = example_settings(arena, kind);
+  set_number(kind->fields, settings, "N", 32, arena);
+  struct boltz_energy energy = energy_new(arena, kind, settings, 1);
+  struct boltz_explore *explore = NULL;
+  int parts = 1;
+  CHECK_INT(boltz_explore_new(&energy, &options, arena, &explore), BOLTZ_OK);
+  while (boltz_explore_step(explore, arena)) parts++;
+  CHECK_MSG(parts > 2 * 16, "%d parts", parts);
+  CHECK_INT(boltz_explore_samples(explore)->n, 64);
+  /* 2 rungs, 64 walkers: 32 starts, all coordinates, all sites, their sum; an exchange */
+  CHECK_INT(boltz_explore_energy_calls(explore), 2 * 64 * (32 + 3 + 1));
+  boltz_arena_close(arena);
+}
+
 static void kept_samples_are_in_the_order_of_time_then_walker(void) {
   struct boltz_arena *arena = boltz_arena_open(0);
   struct boltz_energy energy = listed_energy(arena, "double_well", 1);
@@ -431,6 +451,7 @@ int main(int argc, char **argv) {
   RUN(replica_exchange_knows_energies_that_are_not_U_over_T);
   RUN(replica_exchange_works_on_a_ring);
   RUN(replica_exchange_moves_sites_as_the_energy_says);
+  RUN(a_sweep_over_many_sites_is_done_in_parts);
   RUN(kept_samples_are_in_the_order_of_time_then_walker);
   RUN(another_seed_explores_otherwise);
   RUN(impossible_explorations_are_refused);

@@ -171,7 +171,8 @@ static void every_action_has_its_flag(void) {
   } cases[] = {{"--help", CONFIG_HELP},
                {"-h", CONFIG_HELP},
                {"--version", CONFIG_VERSION},
-               {"--healthcheck", CONFIG_HEALTHCHECK}};
+               {"--healthcheck", CONFIG_HEALTHCHECK},
+               {"--self-check", CONFIG_SELF_CHECK}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     struct loaded loaded = load(FLAGS(cases[k].flag, "--listen", "127.0.0.1:9"), NULL);
     CHECK_INT(loaded.status, BOLTZ_OK);

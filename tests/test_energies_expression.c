@@ -168,6 +168,8 @@ static void wrong_settings_are_refused_where_they_are_wrong(void) {
       {"\"variables\":[\"pi\"],\"u\":\"1\"", BOLTZ_OUT_OF_RANGE, "/variables/0", "pi"},
       {"\"variables\":[\"x\",\"y\",\"x\"],\"u\":\"x\"", BOLTZ_OUT_OF_RANGE, "/variables/2",
        "x twice"},
+      {"\"variables\":[\"x0\",\"x1\"],\"u\":\"x1\"", BOLTZ_OUT_OF_RANGE, "/variables/1",
+       "variable 2 is the coordinate x2 and cannot be called x1"},
       {"\"variables\":[\"x\"],\"u\":3", BOLTZ_WRONG_TYPE, "/u", "string"},
       {"\"variables\":[\"x\"],\"u\":\"x +* 2\"", BOLTZ_OUT_OF_RANGE, "/u",
        "u: expected a number, a name or '(' at character 4, found '*'"},

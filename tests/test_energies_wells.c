@@ -1,5 +1,6 @@
-/* test_energies_wells.c - the exact numbers of the energies with a few wells in the open, and of
- * the mixtures of Gaussians. */
+/* test_energies_wells.c - the energies with a few wells in the open, and the mixtures of Gaussians:
+ * their formulas, far and near, and the settings that are refused. core/exact has their integrals.
+ */
 #include "boltz/energy.h"
 #include "boltz/json.h"
 #include "boltz/rng.h"
@@ -51,73 +52,7 @@ static void check_refused(const char *name, const char *text, enum boltz_status 
   boltz_arena_close(arena);
 }
 
-/* A rectangle of the coordinates a = ca x1 + cb x2 and b, which `place` turns into x1, x2: `steps`
-   intervals a side. Coordinates after x2 are 0. */
-struct plane {
-  double low[2], high[2];
-  int steps;
-  void (*place)(double a, double b, double x[2]);
-  double jacobian; /* dx1 dx2 / da db */
-};
-
-/* The integrals of p and p u over a rectangle, p = exp(-u). */
-struct integral {
-  double p, pu;
-};
-
-static double simpson(int k, int steps) {
-  return (k == 0 || k == steps ? 1 : k % 2 ? 4 : 2) / 3.0;
-}
-
-static void as_it_is(double a, double b, double x[2]) {
-  x[0] = a, x[1] = b;
-}
-
-/* Simpson along both sides. */
-static struct integral integrate(struct specimen *s, double temperature,
-                                 const struct plane *plane) {
-  const int steps = plane->steps;
-  const size_t n = (size_t)steps + 1;
-  const double h[2] = {(plane->high[0] - plane->low[0]) / steps,
-                       (plane->high[1] - plane->low[1]) / steps};
-  struct boltz_mark mark = boltz_arena_mark(s->arena);
-  struct boltz_batch x = batch_new(s, n);
-  double *u = BOLTZ_NEW_ARRAY(s->arena, n, double);
-  struct integral all = {0, 0};
-  for (int row = 0; row <= steps; row++) {
-    for (int i = 0; i <= steps; i++) {
-      double point[2];
-      plane->place(plane->low[0] + row * h[0], plane->low[1] + i * h[1], point);
-      x.col[0][i] = point[0], x.col[1][i] = point[1];
-    }
-    boltz_energy_eval(&s->energy, temperature, &x, u, NULL, s->arena);
-    for (int i = 0; i <= steps; i++) {
-      const double p = u[i] < 700 ? exp(-u[i]) * simpson(row, steps) * simpson(i, steps) : 0;
-      all.p += p * h[0] * h[1] * plane->jacobian;
-      if (p > 0) all.pu += p * u[i] * h[0] * h[1] * plane->jacobian;
-    }
-  }
-  boltz_arena_release(s->arena, mark);
-  return all;
-}
-
 /* --- mueller_brown --- */
-
-/* r = 0.7 x1 - 0.7 x2 and t = x1 + x2 as coordinates: where r is cut, a side of the rectangle is.
- */
-static void from_valley(double r, double t, double x[2]) {
-  x[0] = 0.5 * (t + r / 0.7), x[1] = 0.5 * (t - r / 0.7);
-}
-
-static struct integral valley_between(struct specimen *s, double temperature, double low,
-                                      double high) {
-  const struct plane plane = {.low = {low, -3},
-                              .high = {high, 4},
-                              .steps = 800,
-                              .place = from_valley,
-                              .jacobian = 0.5 / 0.7};
-  return integrate(s, temperature, &plane);
-}
 
 static void the_mueller_brown_surface_has_its_three_minima(void) {
   const double minimum[3][3] = {{-0.558224, 1.441726, -146.699517},
@@ -143,21 +78,6 @@ static void the_mueller_brown_surface_has_its_three_minima(void) {
     CHECK_NEAR((yy * g.col[0][4] - xy * g.col[1][4]) / det, 0, 6e-7);
     CHECK_NEAR((xx * g.col[1][4] - xy * g.col[0][4]) / det, 0, 6e-7);
   }
-  specimen_close(&s);
-}
-
-static void the_mueller_brown_surface_has_its_integrals(void) {
-  struct specimen s = specimen_open("mueller_brown", "{}");
-  const struct integral left = valley_between(&s, 1, -3.5, -1),
-                        middle = valley_between(&s, 1, -1, 0),
-                        right = valley_between(&s, 1, 0, 2.5);
-  const double Z = left.p + middle.p + right.p;
-  /* half a unit of the last digit printed, and Simpson's error below it */
-  CHECK_NEAR(log(Z), 11.729591, 6e-7);
-  CHECK_NEAR((left.pu + middle.pu + right.pu) / Z, -13.493404, 6e-7);
-  CHECK_NEAR(left.p / Z, 0.974379895, 6e-10);
-  CHECK_NEAR(right.p / Z, 0.022143520, 6e-10);
-  CHECK_NEAR(log(left.p / right.p), 3.784256373, 6e-10);
   specimen_close(&s);
 }
 
@@ -209,29 +129,6 @@ static void an_exponent_of_mueller_brown_goes_on_as_a_line_above_50(void) {
 }
 
 /* --- the mixtures --- */
-
-/* A density's own entropy, and that it is a density. */
-static void check_density(struct specimen *s, const struct plane *plane, double entropy) {
-  const struct integral all = integrate(s, 1, plane);
-  CHECK_NEAR(log(all.p), 0, 1e-9);
-  CHECK_NEAR(all.pu, entropy, 1e-9); /* as many digits as are printed */
-}
-
-static void the_crescents_are_a_density_of_their_entropy(void) {
-  struct specimen s = specimen_open("crescents", "{}");
-  const struct plane plane = {
-      .low = {-1.8, -1.3}, .high = {2.8, 1.8}, .steps = 300, .place = as_it_is, .jacobian = 1};
-  check_density(&s, &plane, 1.007371471);
-  specimen_close(&s);
-}
-
-static void the_forty_gaussians_are_a_density_of_their_entropy(void) {
-  struct specimen s = specimen_open("gmm40", "{}");
-  const struct plane plane = {
-      .low = {-50, -50}, .high = {50, 50}, .steps = 500, .place = as_it_is, .jacobian = 1};
-  check_density(&s, &plane, 6.859467353);
-  specimen_close(&s);
-}
 
 /* What two_gaussians() reads. */
 #define TWO "{\"weights\": [0.25, 0.75], \"means\": [[1, -2, 0.5], [-1, 3, 2]], \"stds\": [0.5, 2]}"
@@ -300,15 +197,6 @@ static void a_far_point_of_a_mixture_has_an_energy_and_a_gradient(void) {
     CHECK_NEAR(g.col[1][i], -0.75, 1e-15);
   }
   CHECK(u[4] == INFINITY && g.col[0][4] == 0);
-  specimen_close(&s);
-}
-
-static void one_gaussian_is_a_harmonic_well_of_unit_integral(void) {
-  struct specimen s = specimen_open("gaussian_mixture",
-                                    "{\"weights\": [1], \"means\": [[3, -1]], \"stds\": [0.4]}");
-  const struct plane plane = {
-      .low = {-1, -5}, .high = {7, 3}, .steps = 400, .place = as_it_is, .jacobian = 1};
-  check_density(&s, &plane, log(2 * M_PI * M_E * 0.16));
   specimen_close(&s);
 }
 
@@ -394,39 +282,6 @@ static void a_sum_of_weights_that_only_rounds_is_accepted(void) {
 
 /* --- many_well --- */
 
-/* ln of the integral over the first pair's x1 in [low, high], or its x2, all others being 0. */
-static double log_along(struct specimen *s, double temperature, int j, double low, double high) {
-  enum { STEPS = 4000 };
-  struct boltz_mark mark = boltz_arena_mark(s->arena);
-  struct boltz_batch x = batch_new(s, STEPS + 1);
-  double *u = BOLTZ_NEW_ARRAY(s->arena, STEPS + 1, double), sum = 0;
-  for (int i = 0; i <= STEPS; i++) x.col[j][i] = low + (high - low) * i / STEPS;
-  boltz_energy_eval(&s->energy, temperature, &x, u, NULL, s->arena);
-  for (int i = 0; i <= STEPS; i++) sum += simpson(i, STEPS) * exp(-u[i]);
-  boltz_arena_release(s->arena, mark);
-  return log(sum * (high - low) / STEPS);
-}
-
-/* U is a sum over coordinates, and 0 at 0. */
-static double many_well_log_z(struct specimen *s, double temperature) {
-  double log_z = 0;
-  for (int j = 0; j < s->energy.dim; j++)
-    log_z += j % 2 ? log_along(s, temperature, j, -12, 12) : log_along(s, temperature, j, -6, 6);
-  return log_z;
-}
-
-static void the_many_wells_have_their_log_z(void) {
-  struct specimen pair = specimen_open("many_well", "{\"dim\": 2}");
-  struct specimen all = specimen_open("many_well", "{\"dim\": 32}");
-  /* Simpson's h = 0.003 is converged to rounding; as many digits as are printed */
-  CHECK_NEAR(many_well_log_z(&pair, 1), 10.293479707, 1e-9);
-  CHECK_NEAR(many_well_log_z(&all, 1), 164.695675313, 1e-9);
-  const double right = log_along(&pair, 1, 0, 0, 6), left = log_along(&pair, 1, 0, -6, 0);
-  CHECK_NEAR(1 / (1 + exp(left - right)), 0.844307096, 1e-9);
-  CHECK_NEAR(left - right, -1.690630785, 1e-9);
-  specimen_close(&pair), specimen_close(&all);
-}
-
 static void the_many_wells_are_a_sum_over_pairs(void) {
   struct specimen s =
       specimen_open("many_well", "{\"dim\": 6, \"a\": 2, \"b\": 3, \"c\": -5, \"d\": 7}");
@@ -454,20 +309,15 @@ static void bad_settings_of_the_wells_are_refused_where_they_are(void) {
 
 int main(int argc, char **argv) {
   RUN(the_mueller_brown_surface_has_its_three_minima);
-  RUN(the_mueller_brown_surface_has_its_integrals);
   RUN(the_variable_of_mueller_brown_is_07_x1_minus_07_x2);
   RUN(further_coordinates_of_mueller_brown_are_harmonic_whatever_s_is);
   RUN(an_exponent_of_mueller_brown_goes_on_as_a_line_above_50);
-  RUN(the_crescents_are_a_density_of_their_entropy);
-  RUN(the_forty_gaussians_are_a_density_of_their_entropy);
   RUN(a_gaussian_mixture_is_its_formula_near_and_far);
   RUN(a_far_point_of_a_mixture_has_an_energy_and_a_gradient);
-  RUN(one_gaussian_is_a_harmonic_well_of_unit_integral);
   RUN(a_component_of_no_weight_changes_nothing);
   RUN(a_mixture_says_so_when_scratch_is_exhausted);
   RUN(bad_settings_of_a_gaussian_mixture_are_refused_where_they_are);
   RUN(a_sum_of_weights_that_only_rounds_is_accepted);
-  RUN(the_many_wells_have_their_log_z);
   RUN(the_many_wells_are_a_sum_over_pairs);
   RUN(bad_settings_of_the_wells_are_refused_where_they_are);
   return check_report();

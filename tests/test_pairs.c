@@ -1,5 +1,6 @@
 /* test_pairs.c - energies of particles that meet in pairs: the plain formulas, variables, particles
  * on top of each other, and the settings that are refused. */
+#include "core/exact/routes.h"
 #include "tests/particles.h"
 
 /* The slow, obvious energies. */
@@ -85,7 +86,7 @@ static void check_pointwise(const char *name, const char *settings, double (*slo
     for (int j = 0; j < width; j++) position[j] = low + (high - low) * uniform((uint64_t)i, j);
     U[i] = slow(position);
     if (space)
-      helmert(width / space, space, position, rows + (size_t)i * dim);
+      boltz_exact_helmert(width / space, space, position, rows + (size_t)i * dim);
     else
       memcpy(rows + (size_t)i * dim, position, (size_t)dim * sizeof(double));
   }
@@ -192,7 +193,7 @@ static void check_positions(const char *name, const char *settings, int particle
     for (int j = 0; j < x.dim; j++) squares += row[j] * row[j];
     for (int a = 0; a < space; a++) CHECK_NEAR(mean[a], 0, 1e-14);
     CHECK_NEAR(rg.col[0][i], sqrt(squares / particles), 1e-14);
-    helmert(particles, space, row, back);
+    boltz_exact_helmert(particles, space, row, back);
     for (int j = 0; j < y.dim; j++) CHECK_NEAR(back[j], y.col[j][i], 1e-13);
   }
   specimen_close(&s);

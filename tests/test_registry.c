@@ -476,6 +476,42 @@ static void a_checkpoint_of_another_energy_does_not_fit(void) {
   remove_all(registry);
 }
 
+/* As after a newer boltzd, or one that had a plug-in: this one has not that energy. */
+static void a_model_whose_energy_is_not_there_is_shown_and_keeps_its_row(void) {
+  static const char future[] =
+      "{\"energy\":{\"kind\":\"future\",\"k\":0.1},\"temperature\":0.5,\"serving\":3,"
+      "\"next_version\":4,\"created_ms\":1000,\"plugin\":{\"file\":\"f.so\",\"sha256\":\"ab\"},"
+      "\"dim\":1,\"coordinates\":[{\"name\":\"x1\",\"domain\":\"interval\",\"low\":0.1,"
+      "\"high\":0.7}],\"variables\":[]}";
+  struct registry *registry = open_new();
+  CHECK_INT(store_put(server.store, STORE_MODELS, "f", future), BOLTZ_OK);
+  CHECK_INT(store_put(server.store, STORE_MODELS, "g",
+                      "{\"energy\":{\"kind\":\"future\"},\"temperature\":1}"),
+            BOLTZ_OK);
+  CHECK_INT(add_model(registry, "dw", DW, 1), REGISTRY_CREATED);
+  for (int again = 0; again < 2; again++) {
+    shut(registry);
+    registry = reopen();
+    CHECK(record_has(registry_model_record(registry, "f"),
+                     "{\"name\":\"f\",\"energy\":{\"kind\":\"future\",\"k\":0.1},\"temperature\":"
+                     "0.5,\"dim\":1,\"coordinates\":[{\"name\":\"x1\",\"domain\":\"interval\","
+                     "\"low\":0.1,\"high\":0.7}],\"variables\":[],\"plugin\":{\"file\":\"f.so\","
+                     "\"sha256\":\"ab\"},\"serving\":"));
+    CHECK(record_has(registry_model_record(registry, "f"),
+                     "of plug-in f.so with SHA-256 ab, and is not loaded now"));
+    CHECK(record_has(registry_model_record(registry, "g"), "\"dim\":null"));
+    CHECK(record_has(registry_model_record(registry, "g"), "\"reason\":\"PLUGIN_CHANGED\""));
+    struct model *model = registry_model(registry, "dw");
+    CHECK(model && !model->withheld);
+    model_release(model);
+    CHECK_INT(add_model(registry, "f", DW, 0.5), REGISTRY_CONFLICT);
+    /* writes the row anew */
+    CHECK_INT(registry_serve(registry, "f", 0), again ? REGISTRY_SAME : REGISTRY_CREATED);
+  }
+  CHECK_INT(registry_delete_model(registry, "f"), REGISTRY_CREATED);
+  remove_all(registry);
+}
+
 static void a_dataset_is_the_same_by_its_bytes_and_outlives_its_model(void) {
   struct registry *registry = open_new();
   const double rows[6] = {1, -0.0, 0.1, 1e300, 5e-324, -7}, other[2] = {1, 2};
@@ -596,6 +632,7 @@ int main(int argc, char **argv) {
   RUN(what_a_rolled_back_transaction_added_is_not_shown);
   RUN(a_full_disk_adds_no_version);
   RUN(a_checkpoint_of_another_energy_does_not_fit);
+  RUN(a_model_whose_energy_is_not_there_is_shown_and_keeps_its_row);
   RUN(a_dataset_is_the_same_by_its_bytes_and_outlives_its_model);
   RUN(a_new_directory_has_the_examples_and_none_comes_back);
   RUN(readers_never_see_a_version_that_is_half_there);

@@ -19,13 +19,26 @@ static const struct boltz_energy_kind *const kinds[] = {
 
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
+/* What the linker did not know: set before there are threads, constant ever after. The list itself
+   is with whoever loaded it. */
+static const struct boltz_energy_kind *const *more_kinds;
+
+void boltz_energy_kinds_extend(const struct boltz_energy_kind *const *more) {
+  more_kinds = more;
+}
+
 const struct boltz_energy_kind *boltz_energy_kind_at(int index) {
-  return index >= 0 && index < KINDS ? kinds[index] : NULL;
+  if (index < 0) return NULL;
+  if (index < KINDS) return kinds[index];
+  const struct boltz_energy_kind *const *kind = more_kinds;
+  for (index -= KINDS; kind && *kind && index > 0; index--) kind++;
+  return kind ? *kind : NULL;
 }
 
 const struct boltz_energy_kind *boltz_energy_kind_find(const char *name) {
-  for (int k = 0; k < KINDS; k++)
-    if (strcmp(kinds[k]->name, name) == 0) return kinds[k];
+  const struct boltz_energy_kind *kind;
+  for (int k = 0; (kind = boltz_energy_kind_at(k)); k++)
+    if (strcmp(kind->name, name) == 0) return kind;
   return NULL;
 }
 

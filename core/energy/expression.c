@@ -13,9 +13,9 @@
 
 #include "boltz/energy.h"
 #include "boltz/json.h"
-#include "boltz/rng.h"
 #include "core/base/pointer.h"
 #include "core/base/vmath.h"
+#include "core/energy/points.h"
 
 #define VARIABLES_MOST 1024
 #define PARAMETERS_MOST 1024
@@ -70,6 +70,13 @@ static int find_variable(const void *settings, const char *name) {
   return -1;
 }
 
+/* Samples and estimates call coordinates by their place, x1, x2, ...: is the name that of another
+ * than variable j of n? */
+static bool is_of_another(const char *name, size_t j, size_t n) {
+  const int number = boltz_energy_coordinate(&(struct boltz_energy){.dim = (int)n}, name);
+  return number >= 0 && (size_t)number != j;
+}
+
 static enum boltz_status complete_variables(struct expression *s, struct boltz_arena *arena) {
   const struct boltz_json *list = s->variables;
   char pointer[POINTERS] = "/variables";
@@ -92,6 +99,10 @@ static enum boltz_status complete_variables(struct expression *s, struct boltz_a
                            refused);
     if (find_variable(s, node->text) >= 0)
       return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "variables names %s twice", node->text);
+    if (is_of_another(node->text, j, list->n))
+      return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer,
+                           "variable %zu is the coordinate x%zu and cannot be called %s", j + 1,
+                           j + 1, node->text);
     s->names[s->dim++] = node->text;
   }
   return BOLTZ_OK;
@@ -213,24 +224,6 @@ static void list_names(const struct expression *s, const struct boltz_expression
 
 /* ---- is it an energy at all? ---- */
 
-/* Uniform in a domain; normal, of four spreads and every other time positive, where there is none.
- */
-static void draw_points(const struct expression *s, uint64_t first, struct boltz_batch *x) {
-  static const double spread[] = {0.1, 1, 10, 100};
-  for (int j = 0; j < s->dim; j++) {
-    const struct boltz_domain *place = &s->places[j];
-    for (size_t i = 0; i < x->n; i++) {
-      const uint64_t index = first + i;
-      double u[2], z[2];
-      boltz_rng_uniform(1, BOLTZ_STREAM_START, index, (uint32_t)j, u);
-      boltz_rng_normal(1, BOLTZ_STREAM_START, index, (uint32_t)j, z);
-      const double real = spread[index % 4] * (index / 4 % 2 ? fabs(z[0]) : z[0]);
-      x->col[j][i] =
-          place->type == BOLTZ_REAL ? real : place->low + u[0] * (place->high - place->low);
-    }
-  }
-}
-
 static enum boltz_status check_finite_somewhere(const struct expression *s,
                                                 struct boltz_arena *arena) {
   enum { POINTS = 1024, TILE = 64 };
@@ -240,7 +233,7 @@ static enum boltz_status check_finite_somewhere(const struct expression *s,
   bool found = false;
   enum boltz_status status = boltz_batch_new(arena, TILE, s->dim, &x);
   for (uint64_t first = 0; status == BOLTZ_OK && !found && first < POINTS; first += TILE) {
-    draw_points(s, first, &x);
+    boltz_points_draw(s->places, first, &x);
     if (!boltz_expression_eval(s->formula, &x, U, NULL, arena)) status = BOLTZ_NO_MEMORY;
     for (int i = 0; i < TILE; i++) found |= isfinite(U[i]);
   }
@@ -272,7 +265,8 @@ static const struct boltz_field fields[] = {
      .type = BOLTZ_FIELD_JSON,
      .offset = OFFSET(variables),
      .required = true,
-     .doc = "list of names, letters, digits and _: the first is the coordinate x1, and so on"},
+     .doc = "list of names, letters, digits and _: the first is the coordinate x1, and so on; only "
+            "that one can be named x1"},
     {.name = "u",
      .type = BOLTZ_FIELD_TEXT,
      .offset = OFFSET(u),

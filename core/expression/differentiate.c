@@ -2,7 +2,8 @@
  *
  * The adjoint of a node is d root / d node; a node hands its own, times d node / d operand, to each
  * operand. Products go through boltz_graph_chain(): what does not count (adjoint 0) counts for
- * nothing even where its own derivative is infinite.
+ * nothing even where its own derivative is infinite, nor does what changes nothing (derivative 0)
+ * where the adjoint is: sqrt(x^2 + y^2) has no slope at 0.
  * Source: Griewank, Walther, "Evaluating Derivatives" (2008), ch. 3. */
 #include "core/expression/program.h"
 
@@ -46,13 +47,14 @@ static void push_power(struct reverse *r, const struct boltz_node *node, int y, 
   }
 }
 
-/* min: v where a <= b; max: v where b <= a; to the other the rest */
+/* min: v where a <= b; max: v where b <= a; to the other what is left, and 0 of an infinite v */
 static void push_choice(struct reverse *r, const struct boltz_node *node, int v) {
   struct boltz_graph *g = r->graph;
   const bool least = node->op == BOLTZ_OP_MIN;
-  const int first = boltz_graph_gate(g, least ? node->a : node->b, least ? node->b : node->a, v);
-  push(r, node->a, first);
-  push(r, node->b, boltz_graph_subtract(g, v, first));
+  const int one = boltz_graph_constant(g, 1);
+  const int first = boltz_graph_gate(g, least ? node->a : node->b, least ? node->b : node->a, one);
+  push(r, node->a, boltz_graph_chain(g, first, v));
+  push(r, node->b, boltz_graph_chain(g, boltz_graph_subtract(g, one, first), v));
 }
 
 /* d y / d a of a function y of a */

@@ -212,9 +212,9 @@ int boltz_graph_power(struct boltz_graph *g, int a, int b) {
 
 int boltz_graph_chain(struct boltz_graph *g, int adjoint, int derivative) {
   double value;
-  if (is_constant(g, adjoint, &value))
+  if (is_constant(g, adjoint, &value) && isfinite(value))
     return value == 0 ? adjoint : boltz_graph_scale(g, derivative, value);
   if (is_constant(g, derivative, &value) && isfinite(value))
-    return boltz_graph_scale(g, adjoint, value);
+    return value == 0 ? derivative : boltz_graph_scale(g, adjoint, value);
   return boltz_graph_binary(g, BOLTZ_OP_CHAIN, adjoint, derivative);
 }

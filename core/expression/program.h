@@ -26,7 +26,7 @@ enum boltz_op {
   BOLTZ_OP_MAX,
   BOLTZ_OP_SIGN,  /* -1 below 0, else 1 */
   BOLTZ_OP_GATE,  /* c where a <= b, else 0 */
-  BOLTZ_OP_CHAIN, /* a b, and 0 where a is, whatever b */
+  BOLTZ_OP_CHAIN, /* a b, and 0 where either is, whatever the other */
 };
 
 /* ---- the graph: every value once, operands before who reads them ---- */

@@ -39,7 +39,7 @@ void boltz_chain_step(struct boltz_chain *chain, struct boltz_arena *scratch);
 /**
  * Replica exchange: `walkers` ladders of `rungs` temperatures from the energy's own up to `hot`
  * times it, geometric; random-walk steps tuned per rung and coordinate while burning in. One call
- * of boltz_explore_step() is one sweep of all. It needs nothing but the energy, so it finds wells
+ * of boltz_explore_step() is a part of a sweep. It needs nothing but the energy, so it finds wells
  * that barriers hide from a plain chain.
  * Source: Swendsen & Wang 1986; Hukushima & Nemoto 1996.
  */
@@ -57,10 +57,11 @@ int boltz_explore_rungs(int dim, const struct boltz_explore_options *options);
 enum boltz_status boltz_explore_new(const struct boltz_energy *energy,
                                     const struct boltz_explore_options *options,
                                     struct boltz_arena *arena, struct boltz_explore **explore);
-/** One sweep; true while there are more to come. */
+/** The next part of a sweep, which is one temperature's or, where single sites move, of some of its
+ * sites: a few milliseconds. True while there are more to come. */
 bool boltz_explore_step(struct boltz_explore *explore, struct boltz_arena *scratch);
 /** The kept configurations at the energy's temperature, [walkers·steps/stride, dim], and the number
- * of configurations evaluated so far. */
+ * of configurations evaluated so far; a sweep over the sites counts as one of each. */
 const struct boltz_batch *boltz_explore_samples(const struct boltz_explore *explore);
 uint64_t boltz_explore_energy_calls(const struct boltz_explore *explore);
 

@@ -29,7 +29,8 @@ struct boltz_variable {
                const struct boltz_batch *x, struct boltz_batch *value, struct boltz_arena *scratch);
 };
 
-/** A kind of energy: the constant table at the end of its file. */
+/** A kind of energy: the constant table at the end of its file. It may grow at its end alone: a
+ * plug-in (plugin.h) says how much of it it knows, and what it does not know is 0. */
 struct boltz_energy_kind {
   const char *name;
   const char *doc;    /* the formula and what it is */
@@ -81,6 +82,19 @@ struct boltz_energy {
 const struct boltz_energy_kind *boltz_energy_kind_at(int index);
 const struct boltz_energy_kind *boltz_energy_kind_find(const char *name);
 
+/**
+ * More kinds, behind the library's own: NULL-ended, of names that are not there yet. The list stays
+ * the caller's; NULL takes it away again. Threads: while there is no other, so that everybody sees
+ * one list that never changes, as if it had been linked in.
+ */
+void boltz_energy_kinds_extend(const struct boltz_energy_kind *const *kinds);
+
+/**
+ * Is the table of a kind well-formed: name, documents, functions, settings, variables? For kinds
+ * that no test of ours has seen. Errors: OUT_OF_RANGE, a sentence about the kind.
+ */
+enum boltz_status boltz_energy_kind_check(const struct boltz_energy_kind *kind);
+
 #define BOLTZ_DIM_MAX 4096
 #define BOLTZ_TEMPERATURE_MIN 1e-6
 #define BOLTZ_TEMPERATURE_MAX 1e6
@@ -109,6 +123,15 @@ enum boltz_status boltz_energy_new(const struct boltz_energy_kind *kind, void *s
 void boltz_energy_eval(const struct boltz_energy *energy, double temperature,
                        const struct boltz_batch *x, double *u, struct boltz_batch *gu,
                        struct boltz_arena *scratch);
+
+/**
+ * Try an energy that no test of ours has seen on points of its domain: u is finite somewhere, a
+ * point's u does not depend on its batch, x is left as it is, the gradient matches differences of u
+ * where it is smooth, and so does the difference of a single site.
+ * Errors: OUT_OF_RANGE, a sentence with the point's numbers; NO_MEMORY. Scratch is given back.
+ */
+enum boltz_status boltz_energy_check(const struct boltz_energy *energy,
+                                     struct boltz_arena *scratch);
 
 /** Is sample i of x inside the domain (edges included)? NaN is not. */
 bool boltz_energy_inside(const struct boltz_energy *energy, const struct boltz_batch *x, size_t i);

@@ -17,8 +17,14 @@
 
 /* ---- Lookups: false or NULL means that the reply is given ---- */
 
-/** The model named by the path's first parameter, with a reference. */
+/** The model named by the path's first parameter, with a reference: to use its energy; or only to
+ * show it, be it withheld or not. */
 struct model *api_model(struct request *request);
+struct model *api_shown_model(struct request *request);
+
+/** Is a model served? false: the reply is given, with that pointer, and the reference given back.
+ */
+bool api_is_served(struct request *request, struct model *model, const char *pointer);
 
 /**
  * A version of the model with a reference; number 0: the one that serves. When its file must be
@@ -183,7 +189,7 @@ size_t api_draw(const struct version *version, const struct boltz_energy *energy
 /** Its three steps, of which the second may take rows of several seeds at once: latents into x and
  * z; x through the flow; energies and log weights, and how many of these are not finite. */
 void api_draw_latents(const struct version *version, uint64_t seed, uint64_t first,
-                      struct api_drawn *drawn);
+                      struct api_drawn *drawn, struct boltz_arena *scratch);
 void api_draw_push(const struct version *version, struct api_drawn *drawn,
                    struct boltz_arena *scratch);
 size_t api_draw_weigh(const struct boltz_energy *energy, double temperature,

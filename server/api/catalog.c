@@ -1,6 +1,7 @@
 /* catalog.c - what this daemon is, and the members of its families with their settings. */
 #include "core/kernel/kernel.h"
 #include "server/api/api.h"
+#include "server/plugin.h"
 
 /* ---- The catalog ---- */
 
@@ -23,14 +24,23 @@ static cJSON *entry(const char *name, const char *doc, const char *source,
                            entry(at(k_)->name, at(k_)->doc, at(k_)->source, at(k_)->fields)); \
   } while (0)
 
+/* Where its code is from, unless it is built in. */
+static void add_plugin(cJSON *energy, const struct plugin *plugin) {
+  if (!plugin) return;
+  cJSON *object = cJSON_AddObjectToObject(energy, "plugin");
+  json_add_text(object, "file", plugin->file);
+  json_add_text(object, "sha256", plugin->sha256);
+}
+
 /* What an energy has beside its settings. */
-static void add_rest_of_energies(cJSON *energies) {
+static void add_rest_of_energies(const struct plugins *plugins, cJSON *energies) {
   int k = 0;
   cJSON *energy;
   cJSON_ArrayForEach(energy, energies) {
     const struct boltz_energy_kind *kind = boltz_energy_kind_at(k++);
     const struct boltz_variable *variable = kind->variables;
     json_add_raw(energy, "example", kind->example ? kind->example : "{}");
+    add_plugin(energy, plugins_of(plugins, kind));
     cJSON *list = cJSON_AddArrayToObject(energy, "variables");
     for (; variable && variable->name; variable++) {
       cJSON *item = cJSON_CreateObject();
@@ -62,7 +72,8 @@ static void handle_catalog(struct request *request) {
   ADD_FAMILY(body, "bases", boltz_base_kind_at);
   ADD_FAMILY(body, "moves", boltz_move_kind_at);
   ADD_FAMILY(body, "jobs", job_kind_at);
-  add_rest_of_energies(cJSON_GetObjectItemCaseSensitive(body, "energies"));
+  add_rest_of_energies(request->server->plugins,
+                       cJSON_GetObjectItemCaseSensitive(body, "energies"));
   add_parts(cJSON_GetObjectItemCaseSensitive(body, "jobs"));
   reply_json(request, 200, body);
 }

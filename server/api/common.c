@@ -5,11 +5,23 @@
 
 #include "server/api/api.h"
 
-struct model *api_model(struct request *request) {
+struct model *api_shown_model(struct request *request) {
   const char *name = request->parameters[0];
   struct model *model = registry_model(request->server->registry, name);
   if (!model) reply_problem(request, 404, "MODEL_NOT_FOUND", NULL, "there is no model %s", name);
   return model;
+}
+
+bool api_is_served(struct request *request, struct model *model, const char *pointer) {
+  if (!model->withheld) return true;
+  reply_problem(request, 409, MODEL_WITHHELD, pointer, "%s", model->withheld);
+  model_release(model);
+  return false;
+}
+
+struct model *api_model(struct request *request) {
+  struct model *model = api_shown_model(request);
+  return model && api_is_served(request, model, NULL) ? model : NULL;
 }
 
 /* A request that waits for a version's file, then starts anew. */

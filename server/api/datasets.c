@@ -116,6 +116,7 @@ static void handle_put(struct request *request) {
     reply_problem(request, 404, "MODEL_NOT_FOUND", "/model", "there is no model %s", upload->model);
     return;
   }
+  if (!api_is_served(request, model, "/model")) return;
   bool taken = take_rows(upload, model);
   model_release(model);
   if (taken) api_post(request, add_dataset, upload);

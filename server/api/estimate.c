@@ -102,7 +102,7 @@ static bool measure(struct estimate *estimate, int lane, uint64_t first, size_t 
                         &drawn, scratch);
   atomic_fetch_add(&estimate->non_finite, bad);
   struct run run = {.estimate = estimate, .first = first, .drawn = &drawn, .scratch = scratch};
-  if (!observe(&run, columns)) return false;
+  if (!observe(&run, columns) || boltz_arena_exhausted(scratch)) return false;
   boltz_estimator_add(estimate->estimator, lane, n, drawn.log_w, columns);
   return true;
 }

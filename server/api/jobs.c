@@ -19,8 +19,9 @@ static int status_of_reason(const char *reason) {
   static const struct {
     const char *reason;
     int status;
-  } others[] = {{"BAD_NAME", 400},   {"ALREADY_EXISTS", 409}, {"IN_USE", 409}, {"NO_VERSION", 409},
-                {"QUEUE_FULL", 503}, {"DRAINING", 503},       {"STORE", 503}};
+  } others[] = {{"BAD_NAME", 400},   {"ALREADY_EXISTS", 409}, {"IN_USE", 409},
+                {"NO_VERSION", 409}, {MODEL_WITHHELD, 409},   {"QUEUE_FULL", 503},
+                {"DRAINING", 503},   {"STORE", 503}};
   if (strstr(reason, "_NOT_FOUND")) return 404;
   for (size_t k = 0; k < sizeof others / sizeof *others; k++)
     if (strcmp(reason, others[k].reason) == 0) return others[k].status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/api/api.h"
+#include "server/plugin.h"
 
 #define ENERGY_BYTES ((size_t)1 << 30) /* the largest energy holds a 4096 x 4096 matrix or two */
 
@@ -59,6 +60,9 @@ static void add_model(void *argument) {
                registry_model_record(registry, new->name));
     return;
   }
+  struct model *there = registry_model(registry, new->name);
+  if (there && !api_is_served(request, there, NULL)) return;
+  model_release(there);
   char what[96];
   snprintf(what, sizeof what, "model %s", new->name);
   api_refused(request, outcome, "MODEL_NOT_FOUND", what);
@@ -85,6 +89,9 @@ static bool parse_registration(struct request *request, struct registration *new
   enum boltz_status status =
       new->arena ? boltz_energy_parse(energy, options.temperature, new->arena, &new->energy)
                  : boltz_fail(BOLTZ_NO_MEMORY, "no memory for an energy");
+  /* its example was tried when the plug-in was loaded; these are other settings */
+  if (status == BOLTZ_OK && plugins_of(request->server->plugins, new->energy.kind))
+    status = boltz_energy_check(&new->energy, new->arena);
   if (status == BOLTZ_OK) return true;
   boltz_arena_close(new->arena);
   reply_status(request, status, "/energy");
@@ -145,12 +152,10 @@ static void serve(void *argument) {
   struct request *request = serving->request;
   struct registry *registry = request->server->registry;
   const char *name = request->parameters[0];
-  cJSON *record = model_record(request, name);
-  cJSON_Delete(record);
-  if (!record) {
-    reply_problem(request, 404, "MODEL_NOT_FOUND", NULL, "there is no model %s", name);
-    return;
-  }
+  struct model *model = api_shown_model(request);
+  if (!model) return;
+  if (serving->number && !api_is_served(request, model, "/serving")) return;
+  model_release(model);
   enum registry_outcome outcome =
       serving->given ? registry_serve(registry, name, serving->number) : REGISTRY_SAME;
   if (outcome == REGISTRY_CREATED || outcome == REGISTRY_SAME) {

@@ -56,6 +56,8 @@ static const struct body_doc {
     {"POST", "/v1/jobs", NULL, NULL, NULL},
 };
 
+#define MODEL "name energy temperature dim coordinates variables serving versions"
+
 /* A reply: its codes but for problems, its type, and the members that are always there. */
 static const struct reply_doc {
   const char *method, *path;
@@ -70,9 +72,9 @@ static const struct reply_doc {
     {"GET", "/openapi.json", .members = "openapi info paths"},
     {"GET", "/v1/info", .members = "version limits kernels uptime_seconds config"},
     {"GET", "/v1/catalog", .members = "energies layers bases moves jobs"},
-    {"POST", "/v1/models", 201, 200, .members = "name energy temperature dim serving versions"},
-    {"GET", "/v1/models/{model}", .members = "name energy temperature dim serving versions"},
-    {"PATCH", "/v1/models/{model}", .members = "name energy temperature dim serving versions"},
+    {"POST", "/v1/models", 201, 200, .members = MODEL},
+    {"GET", "/v1/models/{model}", .members = MODEL},
+    {"PATCH", "/v1/models/{model}", .members = MODEL},
     {"POST", "/v1/models/{model}/versions", 201,
      .members = "model version digest size flow precision"},
     {"GET", "/v1/models/{model}/versions/{version}",

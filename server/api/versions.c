@@ -12,7 +12,7 @@ static void not_found(struct request *request, int64_t number) {
 
 /* Is there such a model? false: the reply is given. */
 static bool model_exists(struct request *request) {
-  struct model *model = api_model(request);
+  struct model *model = api_shown_model(request);
   if (!model) return false;
   model_release(model);
   return true;

@@ -195,7 +195,7 @@ struct answer call_with(const struct daemon *daemon, const char *method, const c
   curl_easy_setopt(curl, CURLOPT_URL, url);
   curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT, 300L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT, daemon->patience ? daemon->patience : 300L);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, grow);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &got);

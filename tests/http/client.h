@@ -16,6 +16,7 @@ struct daemon {
   char url[96];     /* "http://127.0.0.1:38211" */
   int workers;      /* what it was started with */
   bool keep_data;
+  long patience; /* seconds that an answer may take; 0: 300 */
 };
 
 /** Make an empty data directory under TMPDIR; exits on failure. */

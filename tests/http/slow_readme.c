@@ -30,6 +30,25 @@ static bool shell_block(int n, char *block, size_t size) {
   return used > 0;
 }
 
+/* What the README's relative paths mean, for a block that is run in the data directory. */
+static void link_sources(void) {
+  char command[700];
+  snprintf(command, sizeof command,
+           "ln -sfn \"$PWD/etc\" %s/etc && ln -sfn \"$PWD/include\" %s/include", server.data,
+           server.data);
+  CHECK_INT(system(command), 0);
+}
+
+/* The plug-in is loaded at start alone: what `BOLTZD_PLUGIN_DIR=plugins make run` says, with this
+   daemon. */
+static void restart_with_plugins(void) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/plugins", server.data);
+  const char *const arguments[] = {"--plugin-dir", path, NULL};
+  CHECK_INT(daemon_stop(&server), 0);
+  CHECK(daemon_start(&server, 2, arguments));
+}
+
 /* Run a block with the daemon's address in place of the README's; curl fails on any 4xx or 5xx. */
 static int run_block(const char *block) {
   char path[300], command[800];
@@ -67,6 +86,7 @@ static void wait_for_job(void) {
 static void every_command_of_the_readme_works(void) {
   static char block[4096];
   int curls = 0, makes = 0;
+  link_sources();
   for (int n = 0; shell_block(n, block, sizeof block); n++) {
     if (strncmp(block, "make ", 5) == 0) {
       for (const char *line = block; *line; line += strcspn(line, "\n") + 1, makes++) {
@@ -75,6 +95,10 @@ static void every_command_of_the_readme_works(void) {
                  (int)strcspn(line + 5, "\n"), line + 5);
         CHECK_MSG(system(command) == 0, "%s", line);
       }
+      continue;
+    }
+    if (strcmp(block, "BOLTZD_PLUGIN_DIR=plugins make run\n") == 0) {
+      restart_with_plugins();
       continue;
     }
     if (strstr(block, "/models/dw/sample")) wait_for_job();

@@ -204,11 +204,15 @@ static void what_is_trained_does_not_depend_on_the_precision_that_serves(void) {
     CHECK_NEAR(answer_number(&version, "metrics.ess_fraction_fp32"),
                answer_number(&jobs[0], "result.metrics.ess_fraction"), 0);
     CHECK(answer_number(&version, "metrics.ess_fraction") > 0);
-    answer_free(&version);
     snprintf(path, sizeof path, "/v1/jobs/%s/events", answer_text(&jobs[k], "id"));
     snprintf(said, sizeof said, "serves in %s: ess_fraction 0.", named);
     struct answer events = call(&server, "GET", path, NULL);
     CHECK_MSG(strstr(events.body, said), "%s", events.body);
+    /* the last words are the version's summary */
+    const char *summary = answer_text(&version, "metrics.summary");
+    const char *words = summary ? strstr(events.body, summary) : NULL;
+    CHECK_MSG(words && !strstr(words, "\"log\""), "%s: %s", summary, events.body);
+    answer_free(&version);
     answer_free(&events);
     CHECK(same_tensors(&files[0], &files[k]));
   }

@@ -1,6 +1,8 @@
 /* test_together.c - small requests that are drawn in one tile get the replies they get alone. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "tests/check.h"
@@ -178,11 +180,49 @@ static void a_connection_too_many_waits_for_one_to_close(void) {
   daemon_end(&daemon);
 }
 
+/* The daemon ends one connection, the client the next. */
+static bool lives(const struct daemon *daemon, int k) {
+  const char *live = k % 2 ? "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
+                           : "GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  const struct timeval patience = {.tv_sec = 3};
+  char reply[1024] = "";
+  int fd = call_connect(daemon);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  send(fd, live, strlen(live), MSG_NOSIGNAL);
+  ssize_t n = recv(fd, reply, sizeof reply - 1, 0);
+  close(fd);
+  return n > 0 && strncmp(reply, "HTTP/1.1 200", 12) == 0;
+}
+
+static void *ask_whether_it_lives(void *argument) {
+  struct world *world = argument;
+  for (int k = 0; k < EACH && atomic_load(&world->wrong) == 0; k++)
+    if (!lives(world->daemon, k)) atomic_fetch_add(&world->wrong, 1);
+  return NULL;
+}
+
+/* More come at once than there may be; they fall unevenly on the library's threads, which must
+   never find that they have too many. */
+static void a_crowd_is_answered_through_few_connections(void) {
+  static const char *const fewest[] = {"--connections", "2", NULL};
+  struct daemon daemon;
+  struct world world = {.daemon = &daemon};
+  pthread_t clients[CLIENTS];
+  daemon_directory(&daemon);
+  CHECK(daemon_start(&daemon, 2, fewest));
+  for (int k = 0; k < CLIENTS; k++)
+    CHECK_INT(pthread_create(&clients[k], NULL, ask_whether_it_lives, &world), 0);
+  for (int k = 0; k < CLIENTS; k++) pthread_join(clients[k], NULL);
+  CHECK_INT(atomic_load(&world.wrong), 0);
+  daemon_end(&daemon);
+}
+
 int main(int argc, char **argv) {
   RUN(a_reply_does_not_depend_on_who_asks_at_the_same_time);
   RUN(a_small_request_is_the_same_rows_of_a_large_one);
   RUN(a_small_array_has_the_numbers_of_the_text);
   RUN(a_version_that_is_not_in_memory_answers_all_the_same);
   RUN(a_connection_too_many_waits_for_one_to_close);
+  RUN(a_crowd_is_answered_through_few_connections);
   return check_report();
 }
