@@ -3,10 +3,10 @@
 
 #include <math.h>
 
-#define TRIES 32        /* places looked at by every walker before the best is taken */
-#define TRIES_MAX 1024  /* before one that found none gives up */
-#define SPREAD_LOW 0.5  /* real coordinates start with a spread from here … */
-#define SPREAD_HIGH 8.0 /* … to here, so that some walker suits any energy's scale */
+#include "core/scatter.h"
+
+#define TRIES 32       /* places looked at by every walker before the best is taken */
+#define TRIES_MAX 1024 /* before one that found none gives up */
 
 enum boltz_status boltz_chain_new(const struct boltz_energy *energy, double temperature,
                                   const struct boltz_move_kind *move, const void *move_settings,
@@ -18,6 +18,7 @@ enum boltz_status boltz_chain_new(const struct boltz_energy *energy, double temp
       .move = move,
       .move_settings = move_settings,
       .seed = seed,
+      .all = walkers,
       .u = BOLTZ_NEW_ARRAY(arena, walkers, double),
       .u_new = BOLTZ_NEW_ARRAY(arena, walkers, double),
       .log_ratio = BOLTZ_NEW_ARRAY(arena, walkers, double),
@@ -46,55 +47,39 @@ static void take_marked(struct boltz_chain *chain) {
     chain->u[i] = taken[i] != 0 ? chain->u_new[i] : chain->u[i];
 }
 
-/* Random places for every walker, the try's own. */
-static void scatter(struct boltz_chain *chain, uint64_t try) {
-  const struct boltz_energy *energy = chain->energy;
-  size_t walkers = chain->x.n;
-  uint64_t first = try * walkers;
-  boltz_rng_normals(chain->seed, BOLTZ_STREAM_START, first, &chain->y);
-  for (int j = 0; j < energy->dim; j++) {
-    const struct boltz_domain *domain = &energy->domain[j];
-    double *y = chain->y.col[j];
-    for (size_t i = 0; i < walkers; i++) {
-      if (domain->type == BOLTZ_REAL) {
-        double fraction = ((double)i + 0.5) / (double)walkers;
-        y[i] *= SPREAD_LOW * pow(SPREAD_HIGH / SPREAD_LOW, fraction);
-      } else {
-        /* Blocks past those of the normals, whose bits are spoken for. */
-        double pair[2];
-        boltz_rng_uniform(chain->seed, BOLTZ_STREAM_START, first + i, (uint32_t)(energy->dim + j),
-                          pair);
-        y[i] = domain->low + (domain->high - domain->low) * pair[0];
-      }
-    }
+bool boltz_chain_try(struct boltz_chain *chain, uint64_t try, struct boltz_arena *scratch) {
+  const struct boltz_walkers walkers = {chain->first, chain->all};
+  boltz_scatter(chain->energy, chain->seed, try * chain->all + chain->first, walkers, &chain->y);
+  boltz_energy_wrap(chain->energy, &chain->y);
+  evaluate(chain, scratch);
+  size_t lost = 0;
+  for (size_t i = 0; i < chain->x.n; i++) {
+    const bool better = isfinite(chain->u_new[i]) && chain->u_new[i] < chain->u[i];
+    chain->log_ratio[i] = better;
+    lost += !better && !isfinite(chain->u[i]);
   }
+  take_marked(chain);
+  return try + 1 < TRIES || (lost > 0 && try + 1 < TRIES_MAX);
+}
+
+enum boltz_status boltz_chain_started(const struct boltz_chain *chains, size_t n) {
+  size_t lost = 0;
+  for (size_t k = 0; k < n; k++)
+    for (size_t i = 0; i < chains[k].x.n; i++) lost += !isfinite(chains[k].u[i]);
+  if (lost == 0) return BOLTZ_OK;
+  return boltz_fail(BOLTZ_OUT_OF_RANGE,
+                    "%zu of %zu walkers found no configuration of finite energy in %d tries each",
+                    lost, chains[0].all, TRIES_MAX);
 }
 
 enum boltz_status boltz_chain_start(struct boltz_chain *chain, struct boltz_arena *scratch) {
-  size_t walkers = chain->x.n, lost = walkers;
-  for (size_t i = 0; i < walkers; i++) chain->u[i] = INFINITY;
-  for (uint64_t try = 0; try < TRIES || (lost > 0 && try < TRIES_MAX); try++) {
-    scatter(chain, try);
-    boltz_energy_wrap(chain->energy, &chain->y);
-    evaluate(chain, scratch);
-    lost = 0;
-    for (size_t i = 0; i < walkers; i++) {
-      bool better = isfinite(chain->u_new[i]) && chain->u_new[i] < chain->u[i];
-      chain->log_ratio[i] = better;
-      lost += !better && !isfinite(chain->u[i]);
-    }
-    take_marked(chain);
-  }
-  if (lost > 0)
-    return boltz_fail(BOLTZ_OUT_OF_RANGE,
-                      "%zu of %zu walkers found no configuration of finite energy in %d tries each",
-                      lost, walkers, TRIES_MAX);
-  return BOLTZ_OK;
+  for (uint64_t try = 0; boltz_chain_try(chain, try, scratch); try++) continue;
+  return boltz_chain_started(chain, 1);
 }
 
 void boltz_chain_step(struct boltz_chain *chain, struct boltz_arena *scratch) {
   size_t walkers = chain->x.n;
-  uint64_t first = chain->step * walkers;
+  uint64_t first = chain->step * chain->all + chain->first;
   struct boltz_mark mark = boltz_arena_mark(scratch);
 
   chain->move->propose(chain->move_settings, chain->energy, chain->temperature, chain->seed, first,

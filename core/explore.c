@@ -1,15 +1,19 @@
 /* explore.c - replica exchange: ladders of temperatures that carry walkers over barriers.
  *
- * A rung is a chain of its own, with a private move whose steps are tuned while burning in and
- * then left alone, so that every kept configuration comes from a chain that keeps its target.
- * A sweep is, on every rung, one step in all coordinates and one in a single coordinate, and then
- * an exchange of neighbours, of even and of odd pairs in turn. Where the energy knows the
- * difference that one site makes, every site moves once a sweep instead of the single coordinate:
- * it costs as much as a few energies, on lattices as dozens, and is done in parts. */
+ * A rung's walkers are a chain of their own, with steps that are tuned while burning in and then
+ * left alone, so that every kept configuration comes from a chain that keeps its target. A sweep
+ * is, on every rung, one step in all coordinates and one in a single coordinate, and then an
+ * exchange of neighbours, of even and of odd pairs in turn. Where the energy knows the difference
+ * that one site makes, every site moves once a sweep instead of the single coordinate: it costs as
+ * much as a few energies, on lattices as dozens, and is done in parts.
+ *
+ * Ladders know nothing of each other but by the tuning. So they are cut into shards, as many
+ * whatever the machine, that tune for themselves: threads may step them side by side, and the
+ * numbers are the same on any number of threads. */
 #include <math.h>
-#include <string.h>
 
 #include "boltz/chain.h"
+#include "core/explore_move.h"
 
 #define RUNGS_MAX 64
 #define HOT 32 /* temperatures span this much when nothing else is asked for */
@@ -17,69 +21,38 @@
 #define WALKERS 64
 #define WALKERS_MAX (1u << 20)
 #define SWEEPS_MAX (UINT64_C(1) << 48)
-#define ACCEPTANCE 0.4    /* between the optima of one and of many coordinates, 0.44 and 0.23 */
-#define WIDTH_LEAST 1e-12 /* a step narrower or wider than these is no step */
-#define WIDTH_MOST 1e12
-#define PART 4e6 /* coordinates that the sites of one part look at: a few milliseconds */
+#define TRIES 32           /* places that a ladder looks at, its rungs together, to start from; */
+#define TRIES_MAX 1024     /* after so many one that found none gives up */
+#define TILE_LANES 64      /* walkers that move together, unless a rung has more: loops are long */
+#define TILE_NUMBERS 65536 /* and their coordinates, for them to stay in the cache */
 
-/* What the private move needs to know: it moves one coordinate, or all of them when there is none
- * of that number. */
-struct walk {
-  double *width;  /* [dim] standard deviation of a single coordinate's step */
-  double all;     /* factor of the widths when all coordinates move */
-  int coordinate; /* the one that moves, or -1 */
-};
-
-struct rung {
-  struct boltz_chain chain;
-  struct walk walk;
+/* Some of the ladders. Walker i of rung r is lane r walkers + i. */
+struct shard {
+  size_t first, walkers;
+  double *temperature; /* [rungs] */
+  struct boltz_batch x;
+  double *u;
+  struct boltz_tile *tile; /* [tiles] some rungs each */
+  int tiles;
+  double *lower_swapped; /* [walkers] u of the upper rung's x at the lower's T */
+  double *upper_swapped; /* [walkers] and the other way round */
+  uint64_t try;          /* places looked at by every lane */
+  bool started;          /* every walker has one, */
+  size_t lost;           /* or so many have none and never will */
+  bool exhausted;        /* scratch was */
+  uint64_t sweep;
+  int at_tile, at_part;    /* whose turn it is, and what it does next */
+  uint64_t exchange_calls; /* configurations evaluated for exchanges */
+  uint64_t kept;
 };
 
 struct boltz_explore {
   const struct boltz_energy *energy;
   struct boltz_explore_options options; /* with every default filled in */
-  struct rung *rung;                    /* [rungs], the coldest first */
-  double *lower_swapped;                /* [walkers] u of the upper rung's x at the lower's T */
-  double *upper_swapped;                /* [walkers] and the other way round */
-  uint64_t sweep;
-  int at_rung;             /* whose turn it is, */
-  int at_site;             /* its next site; 0: it has not moved yet */
-  uint64_t exchange_calls; /* configurations evaluated for exchanges */
-  uint64_t kept;
-  struct boltz_batch samples; /* n grows as they are kept */
-};
-
-static void walk_propose(const void *settings, const struct boltz_energy *energy,
-                         double temperature, uint64_t seed, uint64_t first,
-                         const struct boltz_batch *x, const double *u, struct boltz_batch *y,
-                         double *log_ratio, struct boltz_arena *scratch) {
-  const struct walk *walk = settings;
-  int c = walk->coordinate;
-  (void)energy, (void)temperature, (void)u, (void)scratch;
-  for (size_t i = 0; i < x->n; i++) log_ratio[i] = 0;
-
-  if (c < 0) {
-    boltz_rng_normals(seed, BOLTZ_STREAM_PROPOSE, first, y);
-    for (int j = 0; j < x->dim; j++) {
-      double width = walk->all * walk->width[j];
-      for (size_t i = 0; i < x->n; i++) y->col[j][i] = x->col[j][i] + width * y->col[j][i];
-    }
-    return;
-  }
-  boltz_batch_copy(y, 0, x, 0, x->n);
-  for (size_t i = 0; i < x->n; i++) {
-    double pair[2];
-    boltz_rng_normal(seed, BOLTZ_STREAM_PROPOSE, first + i, 0, pair);
-    y->col[c][i] += walk->width[c] * pair[0];
-  }
-}
-
-static const struct boltz_move_kind walk_move = {
-    .name = "walk",
-    .doc = "random walk with a width for each coordinate",
-    .source = "Metropolis et al., J. Chem. Phys. 21, 1087 (1953)",
-    .settings_size = sizeof(struct walk),
-    .propose = walk_propose,
+  int parts;                            /* of a tile's sweep */
+  struct shard shard[BOLTZ_EXPLORE_SHARDS];
+  int shards;
+  struct boltz_batch samples;
 };
 
 /* Neighbours T and (1 + 1.5/sqrt(dim)) T of a system with dim coordinates overlap well enough that
@@ -115,46 +88,84 @@ static enum boltz_status fill_options(struct boltz_explore_options *o, int dim) 
   return BOLTZ_OK;
 }
 
-/* The widest step that makes sense in a coordinate. */
-static double width_limit(const struct boltz_domain *domain) {
-  switch (domain->type) {
-    case BOLTZ_INTERVAL:
-      return domain->high - domain->low;
-    case BOLTZ_PERIODIC:
-      return 0.5 * (domain->high - domain->low);
-    case BOLTZ_REAL:
-      break;
-  }
-  return WIDTH_MOST;
+/* ---- making ---- */
+
+/* How many rungs move together. */
+static int rungs_together(const struct shard *shard, int dim, int rungs) {
+  const size_t lanes =
+      TILE_NUMBERS / (size_t)dim < TILE_LANES ? TILE_NUMBERS / (size_t)dim : TILE_LANES;
+  const size_t together = lanes / shard->walkers;
+  return together < 1 ? 1 : together < (size_t)rungs ? (int)together : rungs;
 }
 
-static enum boltz_status open_rung(struct boltz_explore *explore, int k, struct boltz_arena *arena,
-                                   struct rung *rung) {
-  const struct boltz_energy *energy = explore->energy;
+static enum boltz_status open_tile(const struct boltz_explore *explore, const struct shard *shard,
+                                   int first_rung, int rungs, struct boltz_arena *arena,
+                                   struct boltz_tile *tile) {
   const struct boltz_explore_options *o = &explore->options;
-  double rise = o->rungs > 1 ? (double)k / (o->rungs - 1) : 0;
-
-  /* Every rung has its own random numbers, by a seed of its own: exchanges never reach an index
-     so high. */
-  uint32_t bits[4];
-  boltz_rng_bits(o->seed, BOLTZ_STREAM_EXCHANGE, UINT64_MAX - (uint64_t)k, 0, bits);
-  uint64_t seed = (uint64_t)bits[0] << 32 | bits[1];
-
-  rung->walk = (struct walk){
-      .width = BOLTZ_NEW_ARRAY(arena, (size_t)energy->dim, double),
-      .all = 1 / sqrt(energy->dim),
-      .coordinate = -1,
+  const size_t at = (size_t)first_rung * shard->walkers, lanes = (size_t)rungs * shard->walkers;
+  *tile = (struct boltz_tile){
+      .energy = explore->energy,
+      .seed = o->seed,
+      .first = shard->first * (size_t)o->rungs + at,
+      .lanes = o->walkers * (size_t)o->rungs,
+      .rungs = rungs,
+      .walkers = shard->walkers,
+      .temperature = shard->temperature + first_rung,
+      .u = shard->u + at,
+      .width = BOLTZ_NEW_ARRAY(arena, (size_t)rungs * (size_t)explore->energy->dim, double),
+      .all = BOLTZ_NEW_ARRAY(arena, (size_t)rungs, double),
   };
-  if (!rung->walk.width) return BOLTZ_NO_MEMORY;
-  for (int j = 0; j < energy->dim; j++)
-    rung->walk.width[j] = fmin(1, 0.3 * width_limit(&energy->domain[j]));
+  if (!tile->width || !tile->all) return BOLTZ_NO_MEMORY;
+  boltz_tile_widths(tile);
+  return boltz_batch_view(arena, &shard->x, at, lanes, &tile->x);
+}
 
-  BOLTZ_TRY(boltz_chain_new(energy, energy->temperature * pow(o->hot, rise), &walk_move,
-                            &rung->walk, seed, o->walkers, arena, &rung->chain));
-  struct boltz_mark mark = boltz_arena_mark(arena);
-  enum boltz_status status = boltz_chain_start(&rung->chain, arena);
-  boltz_arena_release(arena, mark);
-  return status;
+static enum boltz_status open_tiles(const struct boltz_explore *explore, struct shard *shard,
+                                    struct boltz_arena *arena) {
+  const int rungs = explore->options.rungs;
+  const int together = rungs_together(shard, explore->energy->dim, rungs);
+  shard->tiles = (rungs + together - 1) / together;
+  shard->tile = BOLTZ_NEW_ARRAY(arena, (size_t)shard->tiles, struct boltz_tile);
+  if (!shard->tile) return BOLTZ_NO_MEMORY;
+  for (int k = 0; k < shard->tiles; k++) {
+    const int first = k * together, left = rungs - first;
+    BOLTZ_TRY(open_tile(explore, shard, first, left < together ? left : together, arena,
+                        &shard->tile[k]));
+  }
+  return BOLTZ_OK;
+}
+
+/* An odd number of cache lines a column: with a power of two, those of a rung in all columns would
+ * share a few places of the cache. */
+static size_t column_room(size_t lanes) {
+  const size_t lines = (lanes + 7) / 8;
+  return 8 * (lines + 1 - lines % 2);
+}
+
+static enum boltz_status open_shard(const struct boltz_explore *explore, int s,
+                                    struct boltz_arena *arena, struct shard *shard) {
+  const struct boltz_explore_options *o = &explore->options;
+  const struct boltz_energy *energy = explore->energy;
+  const size_t shards = (size_t)explore->shards, first = o->walkers * (size_t)s / shards;
+  const size_t walkers = o->walkers * (size_t)(s + 1) / shards - first;
+  const size_t lanes = walkers * (size_t)o->rungs;
+  *shard = (struct shard){
+      .first = first,
+      .walkers = walkers,
+      .temperature = BOLTZ_NEW_ARRAY(arena, (size_t)o->rungs, double),
+      .u = BOLTZ_NEW_ARRAY(arena, lanes, double),
+      .lower_swapped = BOLTZ_NEW_ARRAY(arena, walkers, double),
+      .upper_swapped = BOLTZ_NEW_ARRAY(arena, walkers, double),
+  };
+  if (!shard->temperature || !shard->u || !shard->lower_swapped || !shard->upper_swapped)
+    return BOLTZ_NO_MEMORY;
+  for (int k = 0; k < o->rungs; k++)
+    shard->temperature[k] =
+        energy->temperature * pow(o->hot, o->rungs > 1 ? (double)k / (o->rungs - 1) : 0);
+  for (size_t i = 0; i < lanes; i++) shard->u[i] = INFINITY;
+  BOLTZ_TRY(boltz_batch_new(arena, column_room(lanes), energy->dim, &shard->x));
+  shard->x.n = lanes;
+  return open_tiles(explore, shard, arena);
 }
 
 enum boltz_status boltz_explore_new(const struct boltz_energy *energy,
@@ -171,233 +182,193 @@ enum boltz_status boltz_explore_new(const struct boltz_energy *energy,
   if (__builtin_mul_overflow(o->walkers, o->steps / o->stride, &rows))
     return boltz_fail(BOLTZ_NO_MEMORY, "%zu walkers keep too many configurations", o->walkers);
   BOLTZ_TRY(boltz_batch_new(arena, rows, energy->dim, &explore->samples));
-  explore->samples.n = 0;
 
-  explore->rung = BOLTZ_NEW_ARRAY(arena, (size_t)o->rungs, struct rung);
-  explore->lower_swapped = BOLTZ_NEW_ARRAY(arena, o->walkers, double);
-  explore->upper_swapped = BOLTZ_NEW_ARRAY(arena, o->walkers, double);
-  if (!explore->rung || !explore->lower_swapped || !explore->upper_swapped) return BOLTZ_NO_MEMORY;
-  for (int k = 0; k < o->rungs; k++) BOLTZ_TRY(open_rung(explore, k, arena, &explore->rung[k]));
+  explore->parts = boltz_tile_parts(energy);
+  explore->shards = o->walkers < BOLTZ_EXPLORE_SHARDS ? (int)o->walkers : BOLTZ_EXPLORE_SHARDS;
+  for (int s = 0; s < explore->shards; s++)
+    BOLTZ_TRY(open_shard(explore, s, arena, &explore->shard[s]));
   *out = explore;
   return BOLTZ_OK;
 }
 
-/* A gain that falls with time (Robbins & Monro 1951) but never so low that a late change goes
- * unseen. */
-static double gain_at(uint64_t sweep) {
-  return fmax(0.1, 1 / sqrt(1 + (double)sweep / 10));
-}
+/* ---- places to start from ---- */
 
-/* Fraction of the last step's proposals that were accepted, less what is wanted. */
-static double correction(const struct boltz_chain *chain, uint64_t accepted_before,
-                         uint64_t sweep) {
-  double accepted = (double)(chain->accepted - accepted_before) / (double)chain->x.n;
-  return gain_at(sweep) * (accepted - ACCEPTANCE);
-}
-
-static void tune_width(const struct boltz_energy *energy, struct walk *walk, int j, double change) {
-  double limit = width_limit(&energy->domain[j]);
-  walk->width[j] = fmin(limit, fmax(WIDTH_LEAST * fmin(1, limit), walk->width[j] * exp(change)));
-}
-
-/* One coordinate's acceptance says most about its own width and a little about all others'. */
-static void tune_widths(const struct boltz_energy *energy, struct walk *walk, double change) {
-  for (int j = 0; j < energy->dim; j++)
-    tune_width(energy, walk, j, j == walk->coordinate ? change : 0.3 * change);
-}
-
-/* ---- Sites that move alone ---- */
-
-/* Sums of differences are replaced by the energy itself every so many sweeps. */
-#define REFRESH 16
-
-/* A step of one coordinate of all walkers into `to`; those that leave the domain are marked. */
-static void propose_coordinate(const struct boltz_chain *chain, double width, int j, uint64_t first,
-                               double *to, bool *outside) {
-  const struct boltz_domain *domain = &chain->energy->domain[j];
-  const double *x = chain->x.col[j], period = domain->high - domain->low;
-  for (size_t i = 0; i < chain->x.n; i++) {
-    double pair[2];
-    /* blocks past those that a step in all coordinates takes */
-    boltz_rng_normal(chain->seed, BOLTZ_STREAM_PROPOSE, first + i,
-                     (uint32_t)(chain->energy->dim + j), pair);
-    to[i] = x[i] + width * pair[0];
-    if (domain->type == BOLTZ_PERIODIC) {
-      to[i] -= period * floor((to[i] - domain->low) / period);
-      outside[i] |= !(to[i] >= domain->low && to[i] < domain->high);
-    } else if (domain->type == BOLTZ_INTERVAL) {
-      outside[i] |= !(to[i] > domain->low && to[i] < domain->high);
+/* The rung nearest to `rung` where the walker has a place, or -1. */
+static int nearest_place(const struct shard *shard, int rungs, int rung, size_t walker) {
+  for (int away = 0; away < rungs; away++)
+    for (int side = -1; side <= 1; side += 2) {
+      const int r = rung + side * away;
+      if (r >= 0 && r < rungs && isfinite(shard->u[(size_t)r * shard->walkers + walker])) return r;
     }
-  }
+  return -1;
 }
 
-/* One site of every walker; how many accept. */
-static size_t step_site(struct rung *rung, int site, int width, uint64_t first,
-                        struct boltz_batch *moved, double *du, bool *outside,
-                        struct boltz_arena *scratch) {
-  struct boltz_chain *chain = &rung->chain;
-  const struct boltz_energy *energy = chain->energy;
-  size_t accepted = 0;
-  memset(outside, 0, chain->x.n * sizeof *outside);
-  for (int k = 0; k < width; k++) {
-    const int j = site * width + k;
-    propose_coordinate(chain, rung->walk.width[j], j, first, moved->col[k], outside);
-  }
-  energy->kind->difference(energy->settings, chain->temperature, &chain->x, site, moved, du,
-                           scratch);
-  for (size_t i = 0; i < chain->x.n; i++) {
-    double pair[2];
-    boltz_rng_uniform(chain->seed, BOLTZ_STREAM_ACCEPT, first + i, 1 + (uint32_t)site, pair);
-    if (outside[i] || !(isfinite(du[i]) && log(pair[0]) < -du[i])) continue;
-    for (int k = 0; k < width; k++) chain->x.col[site * width + k][i] = moved->col[k][i];
-    chain->u[i] += du[i];
-    accepted++;
-  }
-  return accepted;
+/* Lanes of a tile without a place take that of the nearest rung. */
+static void share_places(struct shard *shard, int rungs, struct boltz_tile *tile, int first_rung,
+                         struct boltz_arena *scratch) {
+  bool any = false;
+  for (int r = first_rung; r < first_rung + tile->rungs; r++)
+    for (size_t i = 0; i < shard->walkers; i++) {
+      const size_t lane = (size_t)r * shard->walkers + i;
+      const int from = isfinite(shard->u[lane]) ? -1 : nearest_place(shard, rungs, r, i);
+      if (from < 0) continue;
+      boltz_batch_copy(&shard->x, lane, &shard->x, (size_t)from * shard->walkers + i, 1);
+      any = true;
+    }
+  if (any) boltz_tile_evaluate(tile, scratch);
 }
 
-/* Sites that move in one part of a sweep: a difference looks at no more than all coordinates. */
-static int sites_at_once(const struct boltz_chain *chain) {
-  const double cost = (double)chain->x.n * chain->x.dim;
-  return cost < PART ? (int)fmin(PART / cost, chain->x.dim) : 1;
+static size_t walkers_lost(const struct shard *shard, size_t rungs) {
+  size_t lost = 0;
+  for (size_t i = 0; i < shard->walkers; i++) {
+    bool everywhere = true;
+    for (size_t r = 0; r < rungs; r++) everywhere &= isfinite(shard->u[r * shard->walkers + i]);
+    lost += !everywhere;
+  }
+  return lost;
 }
 
-/* The next sites of every walker; true when all have moved. Without room for it none does. */
-static bool step_sites(struct boltz_explore *explore, struct rung *rung, bool tuning,
+/* A place more for the lanes of a tile. */
+static void start_part(const struct boltz_explore *explore, struct shard *shard,
                        struct boltz_arena *scratch) {
-  struct boltz_chain *chain = &rung->chain;
-  const struct boltz_energy *energy = explore->energy;
-  const int width = energy->kind->site_width(energy->settings), sites = energy->dim / width;
-  const int left = sites - explore->at_site, most = sites_at_once(chain);
-  const int end = explore->at_site + (left < most ? left : most);
-  const size_t n = chain->x.n;
-  const uint64_t first = chain->step * n;
-  const struct boltz_mark mark = boltz_arena_mark(scratch);
-  struct boltz_batch moved;
-  double *du = boltz_arena_scratch(scratch, n, sizeof *du);
-  bool *outside = boltz_arena_scratch(scratch, n, sizeof *outside);
-  const bool room = du && outside && boltz_batch_new(scratch, n, width, &moved) == BOLTZ_OK;
-  for (int site = explore->at_site; room && site < end; site++) {
-    const size_t accepted = step_site(rung, site, width, first, &moved, du, outside, scratch);
-    const double change = gain_at(explore->sweep) * ((double)accepted / (double)n - ACCEPTANCE);
-    for (int k = 0; tuning && k < width; k++)
-      tune_width(energy, &rung->walk, site * width + k, change);
-  }
-  boltz_arena_release(scratch, mark);
-  explore->at_site = end;
-  return end == sites;
+  const int rungs = explore->options.rungs;
+  boltz_tile_try(&shard->tile[shard->at_tile], shard->try, scratch);
+  shard->at_tile = (shard->at_tile + 1) % shard->tiles;
+  if (shard->at_tile > 0) return;
+  const uint64_t tries = ++shard->try * (uint64_t)rungs;
+  if (tries < TRIES) return;
+  for (int k = 0, first = 0; k < shard->tiles; first += shard->tile[k++].rungs)
+    share_places(shard, rungs, &shard->tile[k], first, scratch);
+  const size_t lost = walkers_lost(shard, (size_t)rungs);
+  shard->started = lost == 0;
+  if (tries >= TRIES_MAX) shard->lost = lost;
 }
 
-/* All sites have moved. */
-static void end_sites(struct boltz_explore *explore, struct boltz_chain *chain,
-                      struct boltz_arena *scratch) {
-  explore->at_site = 0;
-  chain->energy_calls += chain->x.n;
-  chain->step++;
-  if (explore->sweep % REFRESH != 0) return;
-  boltz_energy_eval(explore->energy, chain->temperature, &chain->x, chain->u, NULL, scratch);
-  chain->energy_calls += chain->x.n;
+/* ---- a sweep ---- */
+
+/* A gain that falls with time (Robbins & Monro 1951) but never so low that a late change goes
+ * unseen; 0 when the burn-in is over. */
+static double gain_at(const struct boltz_explore_options *options, uint64_t sweep) {
+  return sweep < options->burn_in ? fmax(0.1, 1 / sqrt(1 + (double)sweep / 10)) : 0;
 }
 
-/* ---- A sweep ---- */
-
-static void step_all(const struct boltz_explore *explore, struct rung *rung, bool tuning,
-                     struct boltz_arena *scratch) {
-  struct walk *walk = &rung->walk;
-  const uint64_t before = rung->chain.accepted;
-  walk->coordinate = -1;
-  boltz_chain_step(&rung->chain, scratch);
-  if (tuning)
-    walk->all =
-        fmin(1e3, fmax(1e-9, walk->all * exp(correction(&rung->chain, before, explore->sweep))));
-}
-
-static void step_one(const struct boltz_explore *explore, struct rung *rung, bool tuning,
-                     struct boltz_arena *scratch) {
-  struct walk *walk = &rung->walk;
-  const uint64_t before = rung->chain.accepted;
-  walk->coordinate = (int)(explore->sweep % (uint64_t)explore->energy->dim);
-  boltz_chain_step(&rung->chain, scratch);
-  if (tuning) tune_widths(explore->energy, walk, correction(&rung->chain, before, explore->sweep));
-}
-
-/* A part of a rung's sweep; true when it was the last. */
-static bool step_rung(struct boltz_explore *explore, struct rung *rung,
-                      struct boltz_arena *scratch) {
-  const bool tuning = explore->sweep < explore->options.burn_in;
-  if (explore->at_site == 0) step_all(explore, rung, tuning, scratch);
-  if (!explore->energy->kind->difference) {
-    step_one(explore, rung, tuning, scratch);
-    return true;
-  }
-  if (!step_sites(explore, rung, tuning, scratch)) return false;
-  end_sites(explore, &rung->chain, scratch);
-  return true;
-}
-
-/* u of `from`'s configurations at the temperature of `at`; u = U/T needs no evaluation. */
-static void energies_at(struct boltz_explore *explore, const struct boltz_chain *from,
-                        const struct boltz_chain *at, double *u, struct boltz_arena *scratch) {
-  if (explore->energy->kind->reduced) {
-    boltz_energy_eval(explore->energy, at->temperature, &from->x, u, NULL, scratch);
-    explore->exchange_calls += from->x.n;
+/* u of rung `from` at the temperature of rung `at`; u = U/T needs no evaluation. */
+static void energies_at(const struct boltz_explore *explore, struct shard *shard, int from, int at,
+                        double *u, struct boltz_arena *scratch) {
+  const size_t n = shard->walkers, first = (size_t)from * n;
+  if (!explore->energy->kind->reduced) {
+    const double ratio = shard->temperature[from] / shard->temperature[at];
+    for (size_t i = 0; i < n; i++) u[i] = shard->u[first + i] * ratio;
     return;
   }
-  double ratio = from->temperature / at->temperature;
-  for (size_t i = 0; i < from->x.n; i++) u[i] = from->u[i] * ratio;
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  struct boltz_batch view;
+  for (size_t i = 0; i < n; i++) u[i] = NAN;
+  if (boltz_batch_view(scratch, &shard->x, first, n, &view) == BOLTZ_OK)
+    boltz_energy_eval(explore->energy, shard->temperature[at], &view, u, NULL, scratch);
+  shard->exchange_calls += n;
+  boltz_arena_release(scratch, mark);
 }
 
-static void swap_walkers(struct boltz_chain *a, struct boltz_chain *b, size_t i) {
-  for (int j = 0; j < a->x.dim; j++) {
-    double x = a->x.col[j][i];
-    a->x.col[j][i] = b->x.col[j][i];
-    b->x.col[j][i] = x;
+static void swap_lanes(struct boltz_batch *x, size_t a, size_t b) {
+  for (int j = 0; j < x->dim; j++) {
+    const double moved = x->col[j][a];
+    x->col[j][a] = x->col[j][b];
+    x->col[j][b] = moved;
   }
 }
 
 /* Exchange rungs k and k+1 of every ladder with probability
  * min(1, exp[u_a(x_a) + u_b(x_b) - u_a(x_b) - u_b(x_a)]). */
-static void exchange(struct boltz_explore *explore, int k, struct boltz_arena *scratch) {
-  struct boltz_chain *a = &explore->rung[k].chain, *b = &explore->rung[k + 1].chain;
-  double *ua = explore->lower_swapped, *ub = explore->upper_swapped;
-  size_t walkers = explore->options.walkers;
-  uint64_t first = (explore->sweep * (uint64_t)explore->options.rungs + (uint64_t)k) * walkers;
-  energies_at(explore, b, a, ua, scratch);
-  energies_at(explore, a, b, ub, scratch);
-  for (size_t i = 0; i < walkers; i++) {
-    double pair[2];
-    boltz_rng_uniform(explore->options.seed, BOLTZ_STREAM_EXCHANGE, first + i, 0, pair);
+static void exchange(const struct boltz_explore *explore, struct shard *shard, int k,
+                     const double *uniform, struct boltz_arena *scratch) {
+  const double *ua = shard->lower_swapped, *ub = shard->upper_swapped;
+  energies_at(explore, shard, k + 1, k, shard->lower_swapped, scratch);
+  energies_at(explore, shard, k, k + 1, shard->upper_swapped, scratch);
+  for (size_t i = 0; i < shard->walkers; i++) {
+    const size_t a = (size_t)k * shard->walkers + i, b = a + shard->walkers;
+    const double fall = shard->u[a] + shard->u[b] - ua[i] - ub[i];
     if (!(isfinite(ua[i]) && isfinite(ub[i]))) continue;
-    if (!(log(pair[0]) < a->u[i] + b->u[i] - ua[i] - ub[i])) continue;
-    swap_walkers(a, b, i);
-    a->u[i] = ua[i];
-    b->u[i] = ub[i];
+    if (!(fall >= 0 || log(uniform[a]) < fall)) continue;
+    swap_lanes(&shard->x, a, b);
+    shard->u[a] = ua[i];
+    shard->u[b] = ub[i];
   }
 }
 
-/* Sample k of walker i goes to row k * walkers + i. */
-static void keep(struct boltz_explore *explore) {
-  size_t walkers = explore->options.walkers;
-  size_t row = (size_t)explore->kept * walkers;
-  explore->samples.n = row + walkers;
-  boltz_batch_copy(&explore->samples, row, &explore->rung[0].chain.x, 0, walkers);
-  explore->kept++;
+/* Every other pair of neighbours. */
+static void exchange_all(const struct boltz_explore *explore, struct shard *shard,
+                         struct boltz_arena *scratch) {
+  const struct boltz_explore_options *o = &explore->options;
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  struct boltz_batch uniform;
+  if (boltz_batch_new(scratch, shard->x.n, 1, &uniform) == BOLTZ_OK) {
+    const uint64_t first = (shard->sweep * o->walkers + shard->first) * (uint64_t)o->rungs;
+    boltz_rng_uniforms(o->seed, BOLTZ_STREAM_EXCHANGE, first, &uniform);
+    for (int k = (int)(shard->sweep % 2); k + 1 < o->rungs; k += 2)
+      exchange(explore, shard, k, uniform.col[0], scratch);
+  }
+  boltz_arena_release(scratch, mark);
 }
 
-bool boltz_explore_step(struct boltz_explore *explore, struct boltz_arena *scratch) {
+/* Sample k of walker i goes to row k * walkers + i. */
+static void keep(struct boltz_explore *explore, struct shard *shard) {
+  const size_t row = (size_t)shard->kept * explore->options.walkers + shard->first;
+  boltz_batch_copy(&explore->samples, row, &shard->x, 0, shard->walkers);
+  shard->kept++;
+}
+
+/* A part of a tile's sweep; after the last of all tiles, what ends a sweep. */
+static void sweep_part(struct boltz_explore *explore, struct shard *shard,
+                       struct boltz_arena *scratch) {
   const struct boltz_explore_options *o = &explore->options;
-  const int k = explore->at_rung;
-  uint64_t end = o->burn_in + o->steps;
-  if (explore->sweep >= end) return false;
+  boltz_tile_move(&shard->tile[shard->at_tile], shard->sweep, shard->at_part,
+                  gain_at(o, shard->sweep), scratch);
+  shard->at_part = (shard->at_part + 1) % explore->parts;
+  if (shard->at_part > 0) return;
+  shard->at_tile = (shard->at_tile + 1) % shard->tiles;
+  if (shard->at_tile > 0) return;
 
-  if (!step_rung(explore, &explore->rung[k], scratch)) return true;
-  if (k > 0 && (uint64_t)(k - 1) % 2 == explore->sweep % 2) exchange(explore, k - 1, scratch);
-  explore->at_rung = (k + 1) % o->rungs;
-  if (explore->at_rung > 0) return true;
+  exchange_all(explore, shard, scratch);
+  const uint64_t done = ++shard->sweep;
+  if (done > o->burn_in && (done - o->burn_in) % o->stride == 0) keep(explore, shard);
+}
 
-  explore->sweep++;
-  if (explore->sweep > o->burn_in && (explore->sweep - o->burn_in) % o->stride == 0) keep(explore);
-  return explore->sweep < end;
+/* ---- for everybody ---- */
+
+int boltz_explore_shards(const struct boltz_explore *explore) {
+  return explore->shards;
+}
+
+static bool goes_on(const struct boltz_explore *explore, const struct shard *shard) {
+  return shard->sweep < explore->options.burn_in + explore->options.steps && shard->lost == 0 &&
+         !shard->exhausted;
+}
+
+bool boltz_explore_step(struct boltz_explore *explore, int s, struct boltz_arena *scratch) {
+  struct shard *shard = &explore->shard[s];
+  if (!goes_on(explore, shard)) return false;
+  boltz_arena_exhausted(scratch); /* what others asked of it */
+  if (shard->started)
+    sweep_part(explore, shard, scratch);
+  else
+    start_part(explore, shard, scratch);
+  shard->exhausted = boltz_arena_exhausted(scratch);
+  return goes_on(explore, shard);
+}
+
+enum boltz_status boltz_explore_status(const struct boltz_explore *explore) {
+  size_t lost = 0;
+  for (int s = 0; s < explore->shards; s++) {
+    lost += explore->shard[s].lost;
+    if (explore->shard[s].exhausted)
+      return boltz_fail(BOLTZ_NO_MEMORY, "no memory to move %zu walkers in %d coordinates",
+                        explore->options.walkers, explore->energy->dim);
+  }
+  if (lost == 0) return BOLTZ_OK;
+  return boltz_fail(BOLTZ_OUT_OF_RANGE,
+                    "%zu of %zu walkers found no configuration of finite energy in %d tries each",
+                    lost, explore->options.walkers, TRIES_MAX);
 }
 
 const struct boltz_batch *boltz_explore_samples(const struct boltz_explore *explore) {
@@ -405,7 +376,11 @@ const struct boltz_batch *boltz_explore_samples(const struct boltz_explore *expl
 }
 
 uint64_t boltz_explore_energy_calls(const struct boltz_explore *explore) {
-  uint64_t calls = explore->exchange_calls;
-  for (int k = 0; k < explore->options.rungs; k++) calls += explore->rung[k].chain.energy_calls;
+  uint64_t calls = 0;
+  for (int s = 0; s < explore->shards; s++) {
+    const struct shard *shard = &explore->shard[s];
+    calls += shard->exchange_calls;
+    for (int k = 0; k < shard->tiles; k++) calls += shard->tile[k].energy_calls;
+  }
   return calls;
 }

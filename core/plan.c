@@ -5,7 +5,9 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "core/lattice.h"
+#include "core/rotation.h"
+#include "core/trait/lattice.h"
+#include "core/trait/quadratic.h"
 
 #define STAGE(member) offsetof(struct boltz_stage, member)
 
@@ -72,7 +74,10 @@ const struct boltz_field boltz_stage_fields[] = {
 
 /* ---- The flow ---- */
 
-#define COUPLINGS 8
+/* Couplings: in the plane every one moves half of what there is. */
+static int couplings(const struct boltz_energy *energy) {
+  return energy->dim == 2 ? 6 : 8;
+}
 
 /* A network has 23 outputs for every coordinate that a spline moves. */
 #define SPLINES_MOST 256
@@ -169,7 +174,7 @@ static void print_splines(struct boltz_text *text, const struct boltz_energy *en
     print_circular_base(text, energy);
   else
     boltz_text_puts(text, "{\"base\":\"normal\",\"layers\":[");
-  for (int k = 0; k < COUPLINGS; k++) {
+  for (int k = 0; k < couplings(energy); k++) {
     if (k > 0) boltz_text_puts(text, ",");
     print_coupling(text, energy, NULL, half_is_moved, k);
     boltz_text_puts(text, "\"hidden\":[64,64]}");
@@ -180,22 +185,27 @@ static void print_splines(struct boltz_text *text, const struct boltz_energy *en
   boltz_text_puts(text, periodic ? "]}" : ",{\"type\":\"actnorm\"}]}");
 }
 
-/* Gaussians with the data's covariance, then couplings whose small network serves every site: it
+/* A covariance of so many coordinates takes more data to know than there are, and long to take
+   apart. */
+#define WHITENED_MOST 512
+
+/* A Gaussian with the data's covariance, then couplings whose small network serves every site: it
    learns from all of them what is the same everywhere. */
 static void print_sites(struct boltz_text *text, const struct boltz_energy *energy,
                         const struct boltz_lattice *lattice) {
   const int periodic = count_periodic(energy);
-  const int64_t masks = lattice->width > 1 ? 2 + lattice->width : 2;
+  const int masks = (int)(lattice->width > 1 ? 2 + lattice->width : 2);
+  const int turns = (couplings(energy) + masks - 1) / masks;
   if (periodic > 0)
     print_circular_base(text, energy);
   else
-    boltz_text_puts(text, "{\"base\":{\"type\":\"mixture\",\"components\":4},\"layers\":[");
-  if (periodic > 0 && periodic < energy->dim) {
+    boltz_text_puts(text, "{\"base\":\"normal\",\"layers\":[");
+  if (periodic < energy->dim && energy->dim - periodic <= WHITENED_MOST) {
     boltz_text_puts(text, "{\"type\":\"whitening\",");
     print_coordinates(text, energy, false, "coordinates");
     boltz_text_puts(text, "},");
   }
-  for (int k = 0; k < (COUPLINGS + masks - 1) / masks * masks; k++) {
+  for (int k = 0; k < turns * masks; k++) {
     if (k > 0) boltz_text_puts(text, ",");
     print_coupling(text, energy, lattice, site_is_moved, k);
     boltz_text_puts(text, "\"lattice\":[");
@@ -209,11 +219,78 @@ static void print_sites(struct boltz_text *text, const struct boltz_energy *ener
   boltz_text_puts(text, periodic > 0 ? "]}" : ",{\"type\":\"actnorm\"}]}");
 }
 
-/* In the plane a coupling sees one coordinate: affine ones are served from tables. */
+/* ---- Vectors in the plane ---- */
+
+#define PLANAR_MASKS 6
+#define PLANAR_COUPLINGS (2 * PLANAR_MASKS)
+
+/* Of coordinates 2 p, a radius, and 2 p + 1, an angle: radii and angles in turn, then the first
+   half of the vectors and the others, then every second one and the others. */
+static bool vector_is_moved(const struct boltz_energy *energy, int k, int j) {
+  const int vectors = energy->dim / 2, turn = k % PLANAR_MASKS;
+  const bool first = turn < 2 ? j % 2 == 0 : turn < 4 ? j / 2 < (vectors + 1) / 2 : j / 2 % 2 == 0;
+  return first == (turn % 2 == 0);
+}
+
+/* Nothing moves the first angle or sees it: it turns all. */
+static void print_vectors(struct boltz_text *text, const char *name,
+                          const struct boltz_energy *energy, int k, bool moved) {
+  bool any = false;
+  boltz_text_printf(text, "\"%s\":[", name);
+  for (int j = 0; j < energy->dim; j++) {
+    if (j == 1 || vector_is_moved(energy, k, j) != moved) continue;
+    boltz_text_printf(text, any ? ",%d" : "%d", j);
+    any = true;
+  }
+  boltz_text_puts(text, "],");
+}
+
+/* A number for every angle from number `first` on: its coordinate, or the same text for all. */
+static void print_angles(struct boltz_text *text, const struct boltz_energy *energy,
+                         const char *name, int first, const char *same) {
+  boltz_text_printf(text, "\"%s\":[", name);
+  for (int j = 2 * first + 1; j < energy->dim; j += 2) {
+    if (j > 2 * first + 1) boltz_text_puts(text, ",");
+    if (same)
+      boltz_text_puts(text, same);
+    else
+      boltz_text_printf(text, "%d", j);
+  }
+  boltz_text_puts(text, "]");
+}
+
+/* Radii and angles: a ring is a line there, and u does not depend on the angle of all. */
+static void print_planar(struct boltz_text *text, const struct boltz_energy *energy) {
+  boltz_text_puts(text, "{\"base\":{\"type\":\"circular\",");
+  print_angles(text, energy, "coordinates", 0, NULL);
+  boltz_text_puts(text, ",");
+  print_angles(text, energy, "low", 0, "0");
+  boltz_text_puts(text, ",");
+  print_angles(text, energy, "high", 0, "6.283185307179586");
+  boltz_text_puts(text, "},\"layers\":[");
+  for (int k = 0; k < PLANAR_COUPLINGS; k++) {
+    boltz_text_puts(text, "{\"type\":\"spline_coupling\",");
+    print_vectors(text, "fixed", energy, k, false);
+    print_vectors(text, "moved", energy, k, true);
+    boltz_text_puts(text, "\"hidden\":[128,128]},");
+    if ((k + 1) % PLANAR_MASKS != 0) continue;
+    boltz_text_puts(text, "{\"type\":\"circular_shift\",");
+    print_angles(text, energy, "coordinates", 1, NULL);
+    boltz_text_puts(text, "},");
+  }
+  boltz_text_puts(text, "{\"type\":\"polar\"}]}");
+}
+
+/* Of very many coordinates networks of affine maps have a bearable number of outputs. */
 static const char affine[] =
     "{\"base\":\"normal\",\"layers\":["
     "{\"type\":\"realnvp\",\"blocks\":4,\"hidden\":[64,64],\"scale_cap\":2},"
     "{\"type\":\"actnorm\"}]}";
+
+/* A quadratic form needs no training. */
+static const char harmonic[] = "{\"base\":\"laplace\",\"layers\":[]}";
+
+#define HARMONIC_MOST 1024 /* a matrix of so many coordinates is taken apart */
 
 /* Alone a coordinate needs no network. */
 static void print_curves(struct boltz_text *text, const struct boltz_energy *energy) {
@@ -231,12 +308,19 @@ enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct bolt
   struct boltz_text text = {0};
   struct boltz_json *object;
   struct boltz_lattice lattice;
+  bool rotation, quadratic;
   BOLTZ_TRY(boltz_lattice_find(energy, arena, &lattice));
-  if (energy->dim == 1)
+  BOLTZ_TRY(boltz_rotation_find(energy, arena, &rotation));
+  BOLTZ_TRY(boltz_quadratic_find(energy, arena, &quadratic));
+  if (quadratic && energy->dim <= HARMONIC_MOST)
+    boltz_text_puts(&text, harmonic);
+  else if (energy->dim == 1)
     print_curves(&text, energy);
   else if (lattice.axes > 0)
     print_sites(&text, energy, &lattice);
-  else if (count_periodic(energy) == 0 && (energy->dim == 2 || energy->dim > SPLINES_MOST))
+  else if (rotation && energy->dim <= SPLINES_MOST)
+    print_planar(&text, energy);
+  else if (count_periodic(energy) == 0 && energy->dim > SPLINES_MOST)
     boltz_text_puts(&text, affine);
   else
     print_splines(&text, energy);
@@ -250,29 +334,47 @@ enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct bolt
 
 /* ---- Data and stages ---- */
 
-void boltz_plan_explore(const struct boltz_energy *energy, struct boltz_explore_options *options) {
-  /* What few coordinates cost little: more data leave less of their noise in the flow. */
-  const double steps = 320000.0 / energy->dim;
+#define MOVED_MOST 1048576.0 /* coordinates of all walkers at all temperatures */
+#define WALKERS_LEAST 2
+
+/* What few coordinates cost little: more data leave less of their noise in the flow. A lattice
+   shows its network every site of a row; a quadratic form is only looked at once more. */
+static double data_steps(const struct boltz_energy *energy, bool lattice, bool quadratic) {
+  if (quadratic) return 1000;
+  return fmin(fmax(320000.0 / energy->dim, lattice ? 5000 : 20000), 80000);
+}
+
+enum boltz_status boltz_plan_explore(const struct boltz_energy *energy, struct boltz_arena *scratch,
+                                     struct boltz_explore_options *options) {
+  struct boltz_lattice lattice;
+  bool quadratic;
+  BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
+  BOLTZ_TRY(boltz_quadratic_find(energy, scratch, &quadratic));
+  const double steps = data_steps(energy, lattice.axes > 0, quadratic);
   *options = (struct boltz_explore_options){.walkers = 64,
                                             .rungs = 0,
                                             .hot = 32,
                                             .burn_in = 2000,
-                                            .steps = steps > 80000   ? 80000
-                                                     : steps < 20000 ? 20000
-                                                                     : (uint64_t)steps / 20 * 20,
+                                            .steps = (uint64_t)steps / 20 * 20,
                                             .stride = 20};
+  const double one = (double)boltz_explore_rungs(energy->dim, options) * energy->dim;
+  while (options->walkers > WALKERS_LEAST && (double)options->walkers * one > MOVED_MOST)
+    options->walkers /= 2;
+  return BOLTZ_OK;
 }
 
-void boltz_plan_stages(const struct boltz_energy *energy,
-                       struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
-  (void)energy;
+enum boltz_status boltz_plan_stages(const struct boltz_energy *energy, struct boltz_arena *scratch,
+                                    struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
+  struct boltz_lattice lattice;
+  BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
   stages[0] = (struct boltz_stage){.steps = 4000,
-                                   .batch = 1000,
+                                   .batch = lattice.axes > 0 ? 250 : 1000, /* times its sites */
                                    .learning_rate = 2e-3,
                                    .final_learning_rate = 0.003,
                                    .warm_up = 50,
                                    .ml = 1,
                                    .clip_norm = 10};
+  return BOLTZ_OK;
 }
 
 double boltz_plan_energy_high(const struct boltz_energy *energy, const struct boltz_batch *data,

@@ -1,4 +1,7 @@
 /* test_chain.c - walkers accept as Metropolis says, and replica exchange finds every well. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "boltz/chain.h"
 #include "tests/check.h"
 #include "tests/examples.h"
@@ -110,9 +113,15 @@ static void a_walker_that_finds_no_place_is_an_error(void) {
   struct boltz_chain chain = chain_new(arena, &energy, 1, 3);
   CHECK_INT(boltz_chain_start(&chain, arena), BOLTZ_OUT_OF_RANGE);
   CHECK(strstr(boltz_error(), "1024 tries"));
+  /* of ladders, the rungs together */
   struct boltz_explore *explore;
-  const struct boltz_explore_options options = {.steps = 1, .walkers = 2};
-  CHECK_INT(boltz_explore_new(&energy, &options, arena, &explore), BOLTZ_OUT_OF_RANGE);
+  const struct boltz_explore_options options = {.steps = 1, .walkers = 2, .rungs = 4};
+  CHECK_INT(boltz_explore_new(&energy, &options, arena, &explore), BOLTZ_OK);
+  for (int s = 0; s < boltz_explore_shards(explore); s++)
+    while (boltz_explore_step(explore, s, arena)) continue;
+  CHECK_INT(boltz_explore_status(explore), BOLTZ_OUT_OF_RANGE);
+  CHECK(strstr(boltz_error(), "2 of 2 walkers") && strstr(boltz_error(), "1024 tries"));
+  CHECK_INT(boltz_explore_energy_calls(explore), 2 * 1024);
   boltz_arena_close(arena);
 }
 
@@ -148,6 +157,31 @@ static void a_step_accepts_as_metropolis_says(void) {
   boltz_energy_eval(&energy, 0.5, &chain.x, u, NULL, arena);
   for (int i = 0; i < N; i++)
     CHECK(chain.x.col[0][i] == x[i][0] && chain.x.col[1][i] == x[i][1] && chain.u[i] == u[i]);
+  boltz_arena_close(arena);
+}
+
+/* What a walker does depends on its number alone. */
+static void chains_that_share_walkers_do_what_one_does(void) {
+  enum { N = 29, CUT = 10 };
+  struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_energy energy = listed_energy(arena, "lj_fluid", 1);
+  struct boltz_chain one = chain_new(arena, &energy, 8, N);
+  struct boltz_chain some[] = {chain_new(arena, &energy, 8, CUT),
+                               chain_new(arena, &energy, 8, N - CUT)};
+  some[0].all = some[1].all = N;
+  some[1].first = CUT;
+  CHECK_INT(boltz_chain_start(&one, arena), BOLTZ_OK);
+  for (int k = 0; k < 2; k++) CHECK_INT(boltz_chain_start(&some[k], arena), BOLTZ_OK);
+  CHECK_INT(boltz_chain_started(some, 2), BOLTZ_OK);
+  for (int s = 0; s < 30; s++) {
+    boltz_chain_step(&one, arena);
+    for (int k = 0; k < 2; k++) boltz_chain_step(&some[k], arena);
+  }
+  CHECK_INT(some[0].accepted + some[1].accepted, one.accepted);
+  CHECK(one.accepted > 0);
+  for (size_t i = 0; i < N; i++)
+    for (int j = 0; j < one.x.dim; j++)
+      CHECK(one.x.col[j][i] == some[i >= CUT].x.col[j][i - some[i >= CUT].first]);
   boltz_arena_close(arena);
 }
 
@@ -231,7 +265,9 @@ static struct boltz_explore *explore(struct boltz_arena *arena, const struct bol
                                      const struct boltz_explore_options *options) {
   struct boltz_explore *explore = NULL;
   CHECK_INT(boltz_explore_new(energy, options, arena, &explore), BOLTZ_OK);
-  while (explore && boltz_explore_step(explore, arena)) continue;
+  for (int s = 0; s < boltz_explore_shards(explore); s++)
+    while (boltz_explore_step(explore, s, arena)) continue;
+  CHECK_MSG(boltz_explore_status(explore) == BOLTZ_OK, "%s", boltz_error());
   return explore;
 }
 
@@ -355,8 +391,40 @@ static void replica_exchange_moves_sites_as_the_energy_says(void) {
   boltz_arena_close(arena);
 }
 
-/* A worker that sweeps over a large lattice is soon free for something else: a site of 1024 looks
-   at 64 walkers of as many. */
+/* 9 spins and their fields: given spins s the field is normal around K s with the covariance K =
+   (J/T)(A + alpha), so that <phi> = <(K s)_i> and <phi^2> = K_ii + <(K s)_i^2>, sums over spins. */
+static void replica_exchange_has_the_moments_of_an_ising_model(void) {
+  enum { N = 3, SITES = N * N, STATES = 1 << SITES };
+  const double J = 0.4, h = 0.3, alpha = 4.5, T = 1.2; /* the example's */
+  double all = 0, mean = 0, square = 0;
+  for (int state = 0; state < STATES; state++) {
+    double U = 0, around = 0;
+    for (int k = 0; k < SITES; k++) {
+      const int right = k / N * N + (k + 1) % N, down = (k + N) % SITES;
+      const int s = state >> k & 1 ? 1 : -1;
+      U -= J * s * ((state >> right & 1 ? 1 : -1) + (state >> down & 1 ? 1 : -1)) + h * s;
+      around += (k == 1 || k == 2 || k == 3 || k == 6) ? s : k == 0 ? alpha * s : 0;
+    }
+    const double p = exp(-U / T), shift = J / T * around;
+    all += p;
+    mean += p * shift;
+    square += p * (J / T * alpha + shift * shift);
+  }
+  struct boltz_arena *arena = boltz_arena_open(0);
+  const struct boltz_energy_kind *kind = boltz_energy_kind_find("ising");
+  void *settings = example_settings(arena, kind);
+  set_number(kind->fields, settings, "N", N, arena);
+  struct boltz_energy energy = energy_new(arena, kind, settings, T);
+  const struct boltz_explore_options options = {
+      .seed = 3, .walkers = 60, .burn_in = 200, .steps = 3000, .stride = 3};
+  const struct boltz_batch *x = boltz_explore_samples(explore(arena, &energy, &options));
+  check_mean("phi", x, 60, first, mean / all, 0);
+  check_mean("phi^2", x, 60, first_square, square / all, 0);
+  boltz_arena_close(arena);
+}
+
+/* A worker that sweeps over a large lattice is soon free for something else: a part is 64 sites of
+   1024, or a place to start from. */
 static void a_sweep_over_many_sites_is_done_in_parts(void) {
   struct boltz_arena *arena = boltz_arena_open(0);
   const struct boltz_explore_options options = {.seed = 6, .rungs = 2, .steps = 1};
@@ -365,13 +433,106 @@ static void a_sweep_over_many_sites_is_done_in_parts(void) {
   set_number(kind->fields, settings, "N", 32, arena);
   struct boltz_energy energy = energy_new(arena, kind, settings, 1);
   struct boltz_explore *explore = NULL;
-  int parts = 1;
   CHECK_INT(boltz_explore_new(&energy, &options, arena, &explore), BOLTZ_OK);
-  while (boltz_explore_step(explore, arena)) parts++;
-  CHECK_MSG(parts > 2 * 16, "%d parts", parts);
+  CHECK_INT(boltz_explore_shards(explore), 8);
+  for (int s = 0; s < 8; s++) {
+    int parts = 1;
+    while (boltz_explore_step(explore, s, arena)) parts++;
+    CHECK_INT(parts, 32 / 2 + 1 + 1024 / 64);
+  }
   CHECK_INT(boltz_explore_samples(explore)->n, 64);
-  /* 2 rungs, 64 walkers: 32 starts, all coordinates, all sites, their sum; an exchange */
-  CHECK_INT(boltz_explore_energy_calls(explore), 2 * 64 * (32 + 3 + 1));
+  /* 2 rungs, 64 walkers: half of 32 starts, all coordinates, all sites, their sum; an exchange */
+  CHECK_INT(boltz_explore_energy_calls(explore), 2 * 64 * (16 + 3 + 1));
+  boltz_arena_close(arena);
+}
+
+/* Threads that each take the next shard, and make parts of it in turn with those of another. */
+struct crew {
+  struct boltz_explore *explore;
+  atomic_int next;
+};
+
+static void *step_shards(void *argument) {
+  struct crew *crew = argument;
+  struct boltz_arena *scratch = boltz_arena_open(0);
+  for (;;) {
+    const int a = atomic_fetch_add(&crew->next, 2), b = a + 1;
+    if (a >= boltz_explore_shards(crew->explore)) break;
+    bool more = true;
+    while (more) {
+      more = boltz_explore_step(crew->explore, a, scratch);
+      if (b < boltz_explore_shards(crew->explore))
+        more |= boltz_explore_step(crew->explore, b, scratch);
+    }
+  }
+  boltz_arena_close(scratch);
+  return NULL;
+}
+
+static void check_on_threads(const char *kind, const struct boltz_explore_options *options) {
+  struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_energy energy = listed_energy(arena, kind, 1);
+  struct boltz_explore *alone = explore(arena, &energy, options);
+  const struct boltz_batch *expected = boltz_explore_samples(alone);
+  for (int threads = 1; threads <= 3; threads++) {
+    struct crew crew = {0};
+    pthread_t thread[3];
+    CHECK_INT(boltz_explore_new(&energy, options, arena, &crew.explore), BOLTZ_OK);
+    for (int k = 0; k < threads; k++)
+      CHECK_INT(pthread_create(&thread[k], NULL, step_shards, &crew), 0);
+    for (int k = 0; k < threads; k++) pthread_join(thread[k], NULL);
+    CHECK_INT(boltz_explore_status(crew.explore), BOLTZ_OK);
+    const struct boltz_batch *x = boltz_explore_samples(crew.explore);
+    CHECK_INT(x->n, expected->n);
+    for (int j = 0; j < x->dim; j++)
+      CHECK_MSG(memcmp(x->col[j], expected->col[j], x->n * sizeof(double)) == 0,
+                "%s: x%d on %d threads", kind, j + 1, threads);
+    CHECK_INT(boltz_explore_energy_calls(crew.explore), boltz_explore_energy_calls(alone));
+  }
+  boltz_arena_close(arena);
+}
+
+static void samples_are_the_same_on_any_number_of_threads(void) {
+  const struct boltz_explore_options options = {.seed = 9, .burn_in = 30, .steps = 20};
+  const struct boltz_explore_options few = {
+      .seed = 9, .walkers = 5, .rungs = 3, .burn_in = 20, .steps = 20};
+  check_on_threads("double_well", &options); /* a coordinate alone */
+  check_on_threads("lj_fluid", &options);    /* sites */
+  check_on_threads("ising", &options);       /* sites, and u is not U/T */
+  check_on_threads("ising", &few);
+}
+
+/* Finite where |x| < 0.1 alone, which a try finds once in 100 where its spread is 8: too seldom for
+   the few tries of each of many rungs, often enough for all of a ladder. */
+static void narrow_energy(const void *settings, const struct boltz_batch *x, double *U,
+                          struct boltz_batch *gU, struct boltz_arena *scratch) {
+  (void)settings, (void)gU, (void)scratch;
+  for (size_t i = 0; i < x->n; i++) U[i] = fabs(x->col[0][i]) < 0.1 ? 0 : INFINITY;
+}
+
+static const struct boltz_energy_kind narrow = {
+    .name = "narrow", .dim = one, .energy = narrow_energy};
+
+static void a_ladder_starts_where_any_of_its_rungs_found_a_place(void) {
+  struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_energy energy = energy_new(arena, &narrow, NULL, 1);
+  const struct boltz_explore_options options = {.seed = 1, .rungs = 64, .burn_in = 50, .steps = 50};
+  const struct boltz_batch *x = boltz_explore_samples(explore(arena, &energy, &options));
+  CHECK_INT(x->n, 64 * 50);
+  for (size_t i = 0; i < x->n; i++) CHECK(fabs(x->col[0][i]) < 0.1);
+  check_mean("x^2", x, 64, first_square, 0.01 / 3, 0);
+  boltz_arena_close(arena);
+}
+
+static void a_scratch_that_is_too_small_is_an_error(void) {
+  struct boltz_arena *arena = boltz_arena_open(0), *scratch = boltz_arena_open(4096);
+  struct boltz_energy energy = listed_energy(arena, "lj_fluid", 1);
+  const struct boltz_explore_options options = {.seed = 1, .steps = 10};
+  struct boltz_explore *explore = NULL;
+  CHECK_INT(boltz_explore_new(&energy, &options, arena, &explore), BOLTZ_OK);
+  CHECK(!boltz_explore_step(explore, 0, scratch));
+  CHECK_INT(boltz_explore_status(explore), BOLTZ_NO_MEMORY);
+  boltz_arena_close(scratch);
   boltz_arena_close(arena);
 }
 
@@ -397,9 +558,9 @@ static void kept_samples_are_in_the_order_of_time_then_walker(void) {
   }
   CHECK(stays > 0);
   CHECK_INT(boltz_explore_energy_calls(every), boltz_explore_energy_calls(some));
-  /* 3 rungs, 6 walkers: 32 starts, and 110 sweeps of two steps */
-  CHECK_INT(boltz_explore_energy_calls(every), 3 * 6 * (32 + 2 * 110));
-  CHECK(!boltz_explore_step(every, arena));
+  /* 3 rungs, 6 walkers: a third of 32 starts, and 110 sweeps of two steps */
+  CHECK_INT(boltz_explore_energy_calls(every), 3 * 6 * (11 + 2 * 110));
+  CHECK(!boltz_explore_step(every, 0, arena));
   CHECK_INT(boltz_explore_samples(every)->n, 6 * 60);
   boltz_arena_close(arena);
 }
@@ -444,6 +605,7 @@ int main(int argc, char **argv) {
   RUN(every_walker_starts_where_the_energy_is_finite);
   RUN(a_walker_that_finds_no_place_is_an_error);
   RUN(a_step_accepts_as_metropolis_says);
+  RUN(chains_that_share_walkers_do_what_one_does);
   RUN(a_walker_never_enters_what_is_not_finite);
   RUN(a_periodic_walker_goes_round);
   RUN(replica_exchange_finds_both_wells);
@@ -451,7 +613,11 @@ int main(int argc, char **argv) {
   RUN(replica_exchange_knows_energies_that_are_not_U_over_T);
   RUN(replica_exchange_works_on_a_ring);
   RUN(replica_exchange_moves_sites_as_the_energy_says);
+  RUN(replica_exchange_has_the_moments_of_an_ising_model);
   RUN(a_sweep_over_many_sites_is_done_in_parts);
+  RUN(samples_are_the_same_on_any_number_of_threads);
+  RUN(a_ladder_starts_where_any_of_its_rungs_found_a_place);
+  RUN(a_scratch_that_is_too_small_is_an_error);
   RUN(kept_samples_are_in_the_order_of_time_then_walker);
   RUN(another_seed_explores_otherwise);
   RUN(impossible_explorations_are_refused);

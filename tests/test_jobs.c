@@ -7,6 +7,7 @@
 
 #include "boltz/boltz.h"
 #include "check.h"
+#include "server/clock.h"
 #include "server/config.h"
 #include "server/job.h"
 #include "server/job_state.h"
@@ -42,14 +43,21 @@ static void shut(void) {
   pool_close(server.pool);
 }
 
-static void add_model(void *argument) {
+static void add_kind(const char *text, const char *name) {
   struct boltz_arena *arena = boltz_arena_open(0);
   struct boltz_json *root;
   struct boltz_energy energy;
-  static const char text[] = "{\"kind\":\"double_well\"}";
   CHECK_INT(boltz_json_parse(text, strlen(text), 8, arena, &root), BOLTZ_OK);
   CHECK_INT(boltz_energy_parse(root, 1, arena, &energy), BOLTZ_OK);
-  CHECK_INT(registry_add_model(server.registry, argument, &energy, arena), REGISTRY_CREATED);
+  CHECK_INT(registry_add_model(server.registry, name, &energy, arena), REGISTRY_CREATED);
+}
+
+static void add_model(void *argument) {
+  add_kind("{\"kind\":\"double_well\"}", argument);
+}
+
+static void add_many_particles(void *argument) {
+  add_kind("{\"kind\":\"particle_dimer\",\"n_solvent\":484}", argument);
 }
 
 static void on_store(void (*run)(void *argument), void *argument) {
@@ -786,6 +794,32 @@ static void a_training_publishes_a_version_that_serves(void) {
   remove_all();
 }
 
+/* 128 walkers look at 32 places each, and 118 000 pairs of particles in each of them. */
+static void a_search_for_places_to_start_from_is_cancelled_within_a_second(void) {
+  static const char *const bodies[] = {
+      "{\"kind\":\"train\",\"model\":\"bath\",\"flow\":{\"base\":\"normal\",\"layers\":[{\"type\":"
+      "\"realnvp\",\"blocks\":1,\"hidden\":[4]}]},\"data\":{\"walkers\":128,\"rungs\":1,\"burn_"
+      "in\":0,"
+      "\"steps\":100000,\"stride\":100000},\"stages\":[{\"steps\":5,\"batch\":64}]}",
+      "{\"kind\":\"mcmc\",\"model\":\"bath\",\"walkers\":128,\"burn_in\":0,\"steps\":100000,"
+      "\"stride\":100000,\"dataset\":\"bath\"}"};
+  open_new();
+  on_store(add_many_particles, "bath");
+  jobs_start(server.jobs);
+  for (int k = 0; k < 2; k++) {
+    struct creation c = create(bodies[k], NULL);
+    CHECK_MSG(c.status == BOLTZ_OK, "%s", boltz_error());
+    CHECK(comes_to(c.id, "running"));
+    usleep(100000);
+    CHECK_INT(atoi(member(c.id, "/progress/step")), 0);
+    const int64_t before = monotonic_ms();
+    CHECK_INT(change(c.id, JOB_CHANGE_CANCEL), JOB_CHANGED);
+    CHECK(comes_to(c.id, "cancelled"));
+    CHECK_MSG(monotonic_ms() - before < 1000, "%lld ms", (long long)(monotonic_ms() - before));
+  }
+  remove_all();
+}
+
 /* ---- many threads ---- */
 
 static void *look_all_the_time(void *argument) {
@@ -855,6 +889,7 @@ int main(int argc, char **argv) {
   RUN(events_thinned_while_they_are_written_leave_the_store);
   RUN(finished_jobs_go_after_their_time);
   RUN(a_training_publishes_a_version_that_serves);
+  RUN(a_search_for_places_to_start_from_is_cancelled_within_a_second);
   RUN(clients_may_look_while_jobs_come_and_go);
   log_close(server.log);
   return check_report();

@@ -1,6 +1,6 @@
 /* test_lattice.c - the lattice of an energy is found by trying, whatever the energy is called. */
 #include "boltz/boltz.h"
-#include "core/lattice.h"
+#include "core/trait/lattice.h"
 #include "tests/check.h"
 #include "tests/examples.h"
 

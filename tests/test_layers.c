@@ -9,6 +9,10 @@
 #define CIRCLES \
   "{\"type\":\"circular\",\"coordinates\":[1,2,3],\"low\":[-3,-4,-3.5],\"high\":[3.5,3,4]}"
 
+#define TURN "6.283185307179586"
+#define TURNS \
+  "{\"type\":\"circular\",\"coordinates\":[1,3],\"low\":[0,0],\"high\":[" TURN "," TURN "]}"
+
 #define CIRCLE "{\"type\":\"circular\",\"coordinates\":[1],\"low\":[-3],\"high\":[3.5]}"
 
 /* One example of each kind on four coordinates. Conditioners are smooth here, so that differences
@@ -18,7 +22,8 @@ static const struct example {
   const char *kind, *settings;
   double low, high; /* where x lives in every coordinate */
   const char *base;
-  bool still; /* its weights are fitted and not trained */
+  bool still;      /* its weights are fitted and not trained */
+  double from, to; /* where z lives; 0, 0: from -2 to 2 */
 } examples[] = {
     {"affine_coupling",
      "\"fixed\":[2,0],\"moved\":[3],\"hidden\":[8,6],\"scale_activation\":\"silu\"", -3, 3},
@@ -62,6 +67,9 @@ static const struct example {
     {"mean_free", "\"space\":2", -3, 3},
     {"mean_free", "\"space\":1,\"coordinates\":[3,0,2]", -3, 3, CIRCLE},
     {"permute", "\"order\":[2,0,3,1]", -3, 3},
+    {"polar", NULL, -3, 3, TURNS, .from = 0.1, .to = 3.1},
+    {"polar", "\"coordinates\":[2,1,0,3],\"relative\":false", -3, 3, TURNS, .from = 0.1, .to = 6.2},
+    {"polar", "\"coordinates\":[0,3]", -3, 3, TURNS, .from = 0.1, .to = 6.2},
 };
 #define EXAMPLES (sizeof examples / sizeof examples[0])
 
@@ -89,8 +97,10 @@ static enum boltz_status new_flow(struct boltz_arena *arena, const char *text, i
 }
 
 static void new_batch(struct world *world, enum boltz_direction direction) {
-  const double low = direction == BOLTZ_TO_Z ? world->example->low : -2;
-  const double high = direction == BOLTZ_TO_Z ? world->example->high : 2;
+  const struct example *example = world->example;
+  const bool given = example->from < example->to;
+  const double low = direction == BOLTZ_TO_Z ? example->low : given ? example->from : -2;
+  const double high = direction == BOLTZ_TO_Z ? example->high : given ? example->to : 2;
   CHECK_INT(boltz_batch_new(world->arena, N, DIM, &world->x), BOLTZ_OK);
   for (int j = 0; j < DIM; j++)
     for (size_t i = 0; i < N; i++)
@@ -393,6 +403,9 @@ static void settings_that_make_no_layer_are_refused_at_their_place(void) {
          "/layers/0/high/0");
   refuse("{\"type\":\"interval\",\"coordinates\":[1,1],\"low\":[0,0],\"high\":[1,1]}", 2,
          "/layers/0/coordinates/1");
+  refuse("{\"type\":\"polar\"}", 3, "/layers/0/coordinates");
+  refuse("{\"type\":\"polar\"}", 2, "/layers/0");
+  refuse("{\"type\":\"polar\",\"coordinates\":[0,1,2,1]}", 4, "/layers/0/coordinates/3");
   refuse("{\"type\":\"permute\",\"order\":[0]}", 2, "/layers/0/order");
   refuse("{\"type\":\"permute\",\"order\":[0,0]}", 2, "/layers/0/order/1");
   refuse("{\"type\":\"permute\",\"order\":[0,2]}", 2, "/layers/0/order/1");

@@ -57,18 +57,93 @@ static void every_coordinate_of_a_planned_flow_is_moved(void) {
   }
 }
 
+/* Vectors in the plane, of an energy that does not know where it is turned. */
+static void a_planned_flow_of_vectors_does_not_know_directions(void) {
+  enum { N = 5 };
+  static const char *const cases[][2] = {{"dw4", "{}"},
+                                         {"lj_cluster", "{\"N\":3,\"space\":2}"},
+                                         {"lj_cluster", "{\"N\":6,\"space\":2}"}};
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    struct boltz_arena *arena = boltz_arena_open(0);
+    const struct boltz_energy_kind *kind = boltz_energy_kind_find(cases[c][0]);
+    struct boltz_energy energy;
+    struct boltz_flow_spec spec;
+    struct boltz_flow flow;
+    struct boltz_weights weights;
+    struct boltz_batch x, z;
+    double log_q[N], turned[N];
+    CHECK_INT(boltz_energy_new(kind, settings_of(arena, kind, cases[c][1]), 1, arena, &energy),
+              BOLTZ_OK);
+    CHECK_INT(boltz_plan_flow(&energy, arena, &spec), BOLTZ_OK);
+    CHECK_INT(boltz_flow_new(&spec, energy.dim, arena, &flow), BOLTZ_OK);
+    CHECK_INT(boltz_weights_new(&flow, arena, &weights), BOLTZ_OK);
+    CHECK_INT(boltz_batch_new(arena, N, energy.dim, &x), BOLTZ_OK);
+    CHECK_INT(boltz_batch_new(arena, N, energy.dim, &z), BOLTZ_OK);
+    for (size_t i = 0; i < flow.nw; i++) weights.flat[i] = (float)(0.1 * sin((double)i));
+    boltz_flow_pack(&flow, &weights);
+    boltz_flow_sample(&flow, &weights, 1, BOLTZ_STREAM_TEST, 0, &x, &z, log_q, arena);
+    for (int j = 0; j < energy.dim; j += 2)
+      for (size_t i = 0; i < N; i++) {
+        const double a = x.col[j][i], b = x.col[j + 1][i];
+        x.col[j][i] = cos(1.3) * a - sin(1.3) * b;
+        x.col[j + 1][i] = sin(1.3) * a + cos(1.3) * b;
+      }
+    boltz_flow_log_density(&flow, &weights, &x, turned, arena);
+    for (size_t i = 0; i < N; i++) CHECK_NEAR(turned[i], log_q[i], 1e-4); /* networks of floats */
+    boltz_arena_close(arena);
+  }
+}
+
+static void large_lattices_have_a_flow(void) {
+  static const char *const cases[][2] = {
+      {"phi4", "{\"L\":64}"}, {"nematic", "{\"N\":6}"}, {"lebwohl_lasher", "{\"N\":8}"}};
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    struct boltz_arena *arena = boltz_arena_open(0);
+    const struct boltz_energy_kind *kind = boltz_energy_kind_find(cases[c][0]);
+    struct boltz_energy energy;
+    struct boltz_flow_spec spec;
+    struct boltz_flow flow;
+    void *settings = settings_of(arena, kind, cases[c][1]);
+    CHECK_INT(boltz_energy_new(kind, settings, 1, arena, &energy), BOLTZ_OK);
+    CHECK_MSG(boltz_plan_flow(&energy, arena, &spec) == BOLTZ_OK, "%s: %s", kind->name,
+              boltz_error());
+    CHECK_INT(boltz_flow_new(&spec, energy.dim, arena, &flow), BOLTZ_OK);
+    CHECK(flow.nw < 20 * 4096 + 1050 * 1050);
+    struct boltz_explore_options options;
+    CHECK_INT(boltz_plan_explore(&energy, arena, &options), BOLTZ_OK);
+    CHECK(options.walkers >= 2);
+    CHECK(options.walkers * (size_t)boltz_explore_rungs(energy.dim, &options) *
+              (size_t)energy.dim <=
+          1048576);
+    boltz_arena_close(arena);
+  }
+}
+
+static void a_quadratic_form_needs_no_training(void) {
+  struct boltz_arena *arena = boltz_arena_open(0);
+  const struct boltz_energy_kind *kind = boltz_energy_kind_find("phi4");
+  struct boltz_energy energy;
+  struct boltz_flow_spec spec;
+  void *settings = settings_of(arena, kind, "{\"L\":4,\"m2\":1,\"lambda\":0}");
+  CHECK_INT(boltz_energy_new(kind, settings, 1, arena, &energy), BOLTZ_OK);
+  CHECK_INT(boltz_plan_flow(&energy, arena, &spec), BOLTZ_OK);
+  CHECK(strcmp(spec.base->name, "laplace") == 0);
+  CHECK_INT(spec.nlayers, 0);
+  boltz_arena_close(arena);
+}
+
 static void few_coordinates_get_more_data(void) {
   const struct {
     const char *kind;
     uint64_t steps;
-  } cases[] = {{"double_well", 80000}, {"dw4", 53320}, {"phi4", 20000}};
+  } cases[] = {{"double_well", 80000}, {"dw4", 53320}, {"phi4", 8880}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct boltz_arena *arena = boltz_arena_open(0);
     struct boltz_energy energy;
     struct boltz_explore_options options;
     const struct boltz_energy_kind *kind = boltz_energy_kind_find(cases[c].kind);
     CHECK_INT(boltz_energy_new(kind, example_settings(arena, kind), 1, arena, &energy), BOLTZ_OK);
-    boltz_plan_explore(&energy, &options);
+    CHECK_INT(boltz_plan_explore(&energy, arena, &options), BOLTZ_OK);
     CHECK_INT(options.steps, cases[c].steps);
     CHECK_INT(options.steps % options.stride, 0);
     boltz_arena_close(arena);
@@ -78,6 +153,9 @@ static void few_coordinates_get_more_data(void) {
 int main(int argc, char **argv) {
   RUN(every_energy_has_a_flow_that_ends_on_its_domains);
   RUN(every_coordinate_of_a_planned_flow_is_moved);
+  RUN(a_planned_flow_of_vectors_does_not_know_directions);
+  RUN(large_lattices_have_a_flow);
+  RUN(a_quadratic_form_needs_no_training);
   RUN(few_coordinates_get_more_data);
   return check_report();
 }

@@ -3,7 +3,7 @@
 #include "core/layer/rq_spline.h"
 
 #define PARAMETERS_MAX (3 * BOLTZ_RQ_BINS_MAX + 1)
-#define WORK (2 * BOLTZ_RQ_BINS_MAX * 32)
+#define WORK (4 * BOLTZ_RQ_BINS_MAX * BOLTZ_RQ_ROWS)
 
 static const char *const names[] = {"line", "interval", "circle"};
 
@@ -197,21 +197,30 @@ static void gradients_match_differences_in_every_bin(void) {
 }
 
 static void a_column_cut_in_pieces_gives_the_same_bits(void) {
-  enum { N = 100, LD = 48 };
-  static float r[N * LD];
-  double whole[N], parts[N], a[N] = {0}, b[N] = {0}, work[WORK];
+  enum { N = 150, LD = 48, USED = 23 };
+  static float r[N * LD], gr[N * LD], hr[N * LD];
+  double whole[N], parts[N], a[N] = {0}, b[N] = {0}, g[N], h[N], z[N], glog[N], work[WORK];
   fill(r, N * LD, 2, 77);
   for (int e = 0; e < 3; e++)
     for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++) {
       const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, 8, -1, 2};
-      for (size_t i = 0; i < N; i++) whole[i] = parts[i] = -1 + 2 * uniform(i + 9000);
+      for (size_t i = 0; i < N; i++) {
+        whole[i] = parts[i] = z[i] = -1 + 2 * uniform(i + 9000);
+        g[i] = h[i] = uniform(i + 700), glog[i] = uniform(i + 900);
+      }
       boltz_rq_apply(&spline, (enum boltz_direction)d, N, LD, r, whole, a, work);
+      boltz_rq_backward(&spline, (enum boltz_direction)d, N, LD, r, z, glog, g, gr, work);
       for (size_t first = 0, n = 1; first < N; first += n, n = n % 13 + 1) {
         if (first + n > N) n = N - first;
         boltz_rq_apply(&spline, (enum boltz_direction)d, n, LD, r + first * LD, parts + first,
                        b + first, work);
+        boltz_rq_backward(&spline, (enum boltz_direction)d, n, LD, r + first * LD, z + first,
+                          glog + first, h + first, hr + first * LD, work);
       }
       CHECK(memcmp(whole, parts, sizeof whole) == 0 && memcmp(a, b, sizeof a) == 0);
+      CHECK(memcmp(g, h, sizeof g) == 0);
+      for (size_t i = 0; i < N; i++)
+        CHECK(memcmp(gr + i * LD, hr + i * LD, USED * sizeof *gr) == 0);
     }
 }
 

@@ -14,7 +14,7 @@ static double normal(uint64_t index) {
 static void every_coordinate_goes_through_the_curve_of_its_row(void) {
   enum { DIM = 4, BINS = 5, WIDTH = 3 * BINS + 1, N = 50 };
   struct world world;
-  double work[2 * BINS * 32], log_det[N], expected[N] = {0};
+  double work[4 * BINS * BOLTZ_RQ_ROWS], log_det[N], expected[N] = {0};
   struct boltz_batch x, y;
   open_world(&world, "{\"kind\":\"double_well\",\"dim\":4}",
              "{\"base\":{\"type\":\"circular\",\"coordinates\":[1],\"low\":[-4],\"high\":[5]},"

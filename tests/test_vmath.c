@@ -86,11 +86,28 @@ static void cosine_and_sine_of_a_turn_are_within_their_bound(void) {
   }
 }
 
+static void angles_are_those_of_atan2(void) {
+  double worst = 0;
+  for (uint64_t i = 0; i < POINTS; i++) {
+    const double y = point(2 * i, -1, 1),
+                 x = point(2 * i + 1, -1, 1) * ldexp(1, (int)(i % 40) - 20);
+    const long double exact = atan2l(y, x), angle = exact < 0 ? exact + 2 * acosl(-1) : exact;
+    worst = fmax(worst, fabs((double)(boltz_angle(x, y) - angle)));
+    worst =
+        fmax(worst, i % 9 == 0 ? fabs((double)(boltz_angle(x, x) - (x < 0 ? 5 : 1) * M_PI_4)) : 0);
+  }
+  CHECK_NEAR(worst, 0, 1e-15);
+  CHECK(boltz_angle(0, 0) == 0 && boltz_angle(3, 0) == 0 && boltz_angle(-3, 0) == M_PI);
+  CHECK(boltz_angle(0, 2) == M_PI_2 && boltz_angle(0, -2) == 3 * M_PI_2);
+  CHECK(boltz_angle(1, 1e-300) == 1e-300 && boltz_angle(1, -1e-300) == 2 * M_PI);
+}
+
 int main(int argc, char **argv) {
   RUN(exp_is_within_one_ulp);
   RUN(exp_keeps_its_ends);
   RUN(log_is_within_one_ulp);
   RUN(tanh_is_within_its_bound);
   RUN(cosine_and_sine_of_a_turn_are_within_their_bound);
+  RUN(angles_are_those_of_atan2);
   return check_report();
 }

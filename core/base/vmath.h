@@ -1,23 +1,26 @@
-/* vmath.h - exp, log, tanh, sine and cosine of doubles as exact recipes of arithmetic.
+/* vmath.h - exp, log, tanh, sine, cosine and angles of doubles as exact recipes of arithmetic.
  *
  * No branch, no table, no call: a loop over them is vectorised by the compiler, and every
  * vector width gives the same bits. Coefficients are those of FreeBSD's msun (e_log.c, k_sin.c,
- * k_cos.c). */
+ * k_cos.c, s_atan.c). */
 #ifndef BOLTZ_BASE_VMATH_H
 #define BOLTZ_BASE_VMATH_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-/* A function of loops that is compiled once more for AVX2 and FMA, and chosen when the program is
-   loaded. Sanitizers are not ready that early: their builds are for processors that have both. */
+/* A function of loops that is compiled once more for AVX2 and FMA and for AVX-512, and chosen when
+   the program is loaded. Sanitizers are not ready that early: their builds are for processors that
+   have both. */
 #if !defined(__x86_64__) || defined(__clang__)
 #define BOLTZ_VECTORISED
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define BOLTZ_VECTORISED __attribute__((target("arch=x86-64-v3")))
 #else
-#define BOLTZ_VECTORISED __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define BOLTZ_VECTORISED \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 
 #define BOLTZ_INLINE static inline __attribute__((always_inline))
@@ -130,6 +133,35 @@ BOLTZ_INLINE void boltz_cos_sin_turn(double u, double *cosine, double *sine) {
   /* quarters 1 and 2: the cosine is negative; 2 and 3: the sine */
   *cosine = boltz_of_bits(boltz_bits_of(even) ^ ((quarter + 1) & 2) << 62);
   *sine = boltz_of_bits(boltz_bits_of(other) ^ (quarter & 2) << 62);
+}
+
+/* atan(v) for |v| <= 7/16 */
+BOLTZ_INLINE double boltz_atan_reduced(double v) {
+  const double z = v * v, w = z * z;
+  double even = 1.62858201153657823623e-02, odd = -3.65315727442169155270e-02;
+  even = fma(even, w, 4.97687799461593236017e-02);
+  even = fma(even, w, 6.66107313738753120669e-02);
+  even = fma(even, w, 9.09088713343650656196e-02);
+  even = fma(even, w, 1.42857142725034663711e-01);
+  even = fma(even, w, 3.33333333333329318027e-01);
+  odd = fma(odd, w, -5.83357013379057348645e-02);
+  odd = fma(odd, w, -7.69187620504482999495e-02);
+  odd = fma(odd, w, -1.11111104054623557880e-01);
+  odd = fma(odd, w, -1.99999999998764832476e-01);
+  return v - v * (z * even + w * odd);
+}
+
+/** The angle of (x, y) in [0, 2 pi] within 1e-15, 2 pi for one that rounds to it; 0 of (0, 0). */
+BOLTZ_INLINE double boltz_angle(double x, double y) {
+  const double across = x < 0 ? -x : x, up = y < 0 ? -y : y;
+  const double most = across >= up ? across : up, least = across >= up ? up : across;
+  const double slope = most > 0 ? least / most : 0;
+  const bool steep = slope > 0.41421356237309504880; /* tan(pi/8) */
+  const double from_0 = boltz_atan_reduced(steep ? (slope - 1) / (slope + 1) : slope);
+  const double eighth = steep ? 7.85398163397448278999e-01 + from_0 : from_0;
+  const double quarter = across >= up ? eighth : 1.57079632679489655800 - eighth;
+  const double half = x < 0 ? 3.14159265358979311600 - quarter : quarter;
+  return y < 0 ? 6.28318530717958623200 - half : half;
 }
 
 #endif

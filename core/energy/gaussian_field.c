@@ -144,32 +144,72 @@ bool boltz_gaussian_field_energy(const struct boltz_gaussian_field *field, doubl
   return true;
 }
 
-/* How far the site `to` lies from `from`, as the number of the site that lies so far from 0. */
+/* Samples whose sums stay in registers; arithmetic of such vectors is that of their numbers. */
+enum { FOUR = 4, BLOCK = 2 * FOUR };
+typedef double four __attribute__((vector_size(FOUR * sizeof(double)), aligned(8), may_alias));
+
+/* Sums over even and over odd terms. */
+struct sums {
+  four even[2], odd[2];
+};
+
+/* sum += h column, m <= BLOCK samples; those beyond are 0. */
+BOLTZ_INLINE void add_term(double h, const double *column, size_t m, four sum[2]) {
+  double few[BLOCK] = {0};
+  if (m < BLOCK) memcpy(few, column, m * sizeof(double));
+  const four *samples = (const four *)(m < BLOCK ? few : column);
+  sum[0] += h * samples[0];
+  sum[1] += h * samples[1];
+}
+
+/* sums += h[0] x_0 + h[1] x_1 + ... of `count` sites. */
+BOLTZ_INLINE void add_run(int count, const double *h, double *const *col, int width, size_t first,
+                          size_t m, struct sums *sums) {
+  int n = 0;
+  for (; n + 2 <= count; n += 2) {
+    add_term(h[n], col[n * width] + first, m, sums->even);
+    add_term(h[n + 1], col[(n + 1) * width] + first, m, sums->odd);
+  }
+  if (n < count) add_term(h[n], col[n * width] + first, m, sums->even);
+}
+
+/* How far a row of N sites lies from another, as the number of the site 0 of such a row. */
 static int separation(const struct boltz_gaussian_field *field, int from, int to) {
   const int N = field->N;
-  int number = 0, stride = 1;
-  for (int axis = 0; axis < field->axes; axis++, stride *= N)
-    number += (to / stride % N - from / stride % N + N) % N * stride;
+  int number = 0, stride = N;
+  for (int axis = 1; axis < field->axes; axis++, stride *= N, from /= N, to /= N)
+    number += (to % N - from % N + N) % N * stride;
   return number;
 }
 
-/* du += weight (y - x) other */
-BOLTZ_VECTORISED static void add_coupling(double weight, size_t n, const double *restrict x,
-                                          const double *restrict y, const double *restrict other,
-                                          double *restrict du) {
-  for (size_t i = 0; i < n; i++) du[i] += weight * (y[i] - x[i]) * other[i];
+/* du += scale (y - x) (C^-1 x + C^-1_00 (y - x)/2), m samples: of a row of sites those from the
+   site's own column on come first, then, around the end, those before it. */
+BOLTZ_INLINE void add_block(const struct boltz_gaussian_field *field, double scale,
+                            struct boltz_component component, const struct boltz_batch *x, int site,
+                            const double *moved, size_t first, size_t m, double *du) {
+  const int N = field->N, at = site % N;
+  struct sums sums = {0};
+  for (int row = 0; row < field->sites / N; row++) {
+    const double *h = field->kernel + separation(field, site / N, row);
+    double **col = x->col + component.first + (size_t)component.width * row * N;
+    add_run(N - at, h, col + component.width * at, component.width, first, m, &sums);
+    add_run(at, h + N - at, col, component.width, first, m, &sums);
+  }
+  const double *here = x->col[component.first + component.width * site];
+  for (size_t i = 0; i < m; i++) {
+    const double sum = sums.even[i / FOUR][i % FOUR] + sums.odd[i / FOUR][i % FOUR];
+    const double step = moved[first + i] - here[first + i];
+    du[first + i] += scale * step * (sum + 0.5 * field->kernel[0] * step);
+  }
 }
 
-void boltz_gaussian_field_difference(const struct boltz_gaussian_field *field, double scale,
-                                     struct boltz_component component, const struct boltz_batch *x,
-                                     int site, const double *moved, double *du) {
-  const double *here = x->col[component.first + component.width * site];
-  for (int other = 0; other < field->sites; other++) {
-    if (other == site) continue;
-    add_coupling(scale * field->kernel[separation(field, site, other)], x->n, here, moved,
-                 x->col[component.first + component.width * other], du);
-  }
-  const double own = scale * field->kernel[0];
-  for (size_t i = 0; i < x->n; i++)
-    du[i] += 0.5 * own * (moved[i] - here[i]) * (moved[i] + here[i]);
+BOLTZ_VECTORISED void boltz_gaussian_field_difference(const struct boltz_gaussian_field *field,
+                                                      double scale,
+                                                      struct boltz_component component,
+                                                      const struct boltz_batch *x, int site,
+                                                      const double *moved, double *du) {
+  size_t first = 0;
+  for (; first + BLOCK <= x->n; first += BLOCK)
+    add_block(field, scale, component, x, site, moved, first, BLOCK, du);
+  if (first < x->n) add_block(field, scale, component, x, site, moved, first, x->n - first, du);
 }

@@ -46,6 +46,16 @@ BOLTZ_VECTORISED static void subtract_log_cosh(double b, size_t n, const double 
   for (size_t i = 0; i < n; i++) g[i] -= boltz_tanh_double(phi[i] + b);
 }
 
+/* du = ln 2cosh(x + b) - ln 2cosh(y + b) */
+BOLTZ_VECTORISED static void log_cosh_difference(double b, size_t n, const double *restrict x,
+                                                 const double *restrict y, double *restrict du) {
+  for (size_t i = 0; i < n; i++) {
+    const double before = fabs(x[i] + b), after = fabs(y[i] + b);
+    const double ratio = (1 + boltz_exp(-2 * before)) / (1 + boltz_exp(-2 * after));
+    du[i] = before - after + boltz_log(ratio);
+  }
+}
+
 static void reduced(const void *settings, double temperature, const struct boltz_batch *x,
                     double *u, struct boltz_batch *gu, struct boltz_arena *scratch) {
   const struct ising *s = settings;
@@ -71,10 +81,7 @@ static void difference(const void *settings, double temperature, const struct bo
   const struct ising *s = settings;
   const double K = s->J / temperature, b = s->h / temperature;
   (void)scratch;
-  for (size_t i = 0; i < x->n; i++) du[i] = 0;
-  subtract_log_cosh(b, x->n, x->col[site], du, NULL);
-  for (size_t i = 0; i < x->n; i++) du[i] = -du[i];
-  subtract_log_cosh(b, x->n, moved->col[0], du, NULL);
+  log_cosh_difference(b, x->n, x->col[site], moved->col[0], du);
   boltz_gaussian_field_difference(&s->field, 1 / K, fields_of_sites, x, site, moved->col[0], du);
 }
 

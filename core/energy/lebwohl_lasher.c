@@ -161,7 +161,8 @@ static void difference(const void *settings, double temperature, const struct bo
                        int site, const struct boltz_batch *moved, double *du,
                        struct boltz_arena *scratch) {
   const struct lebwohl_lasher *s = settings;
-  const double J = s->J / temperature;
+  const int met = s->N == 2 ? 3 : 6; /* with N = 2 both neighbours along an axis are one */
+  const double J = 6.0 / met * s->J / temperature;
   int neighbours[6];
   struct boltz_batch v;
   if (boltz_batch_new(scratch, x->n, 3 * SPACE, &v) != BOLTZ_OK) {
@@ -173,7 +174,7 @@ static void difference(const void *settings, double temperature, const struct bo
   unit_vector(x->n, moved->col, after);
   neighbours_of(s, site, neighbours);
   for (size_t i = 0; i < x->n; i++) du[i] = 0;
-  for (int k = 0; k < 6; k++) {
+  for (int k = 0; k < met; k++) {
     unit_vector(x->n, x->col + WIDTH * neighbours[k], other);
     add_bond(J, x->n, before, other, du);
     add_bond(-J, x->n, after, other, du);

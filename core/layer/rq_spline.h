@@ -15,6 +15,9 @@
 #define BOLTZ_RQ_BINS_MIN 2
 #define BOLTZ_RQ_BINS_MAX 64
 
+/** Rows that are worked on together. */
+#define BOLTZ_RQ_ROWS 64
+
 /** What happens at the ends of [low, low + width]. */
 enum boltz_rq_ends {
   BOLTZ_RQ_LINE,     /* slope 1, and the identity beyond */

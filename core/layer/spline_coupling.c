@@ -53,20 +53,6 @@ struct tape {
 #define FLOPS_A_BIN 80
 #define FLOPS_A_COORDINATE 250
 
-static struct boltz_rq_spline spline_on(const struct spline_coupling *s,
-                                        const struct boltz_domain *domain) {
-  const double low = domain->low, width = domain->high - domain->low;
-  const int bins = (int)s->bins;
-  switch (domain->type) {
-    case BOLTZ_PERIODIC:
-      return (struct boltz_rq_spline){BOLTZ_RQ_CIRCLE, bins, low, width};
-    case BOLTZ_INTERVAL:
-      return (struct boltz_rq_spline){BOLTZ_RQ_INTERVAL, bins, low, width};
-    default:
-      return (struct boltz_rq_spline){BOLTZ_RQ_LINE, bins, -s->bound, 2 * s->bound};
-  }
-}
-
 /* Where the parameters of each moved coordinate are. On a lattice the sites' coordinates of one
    rank have the same domain, and so the same curves. */
 static enum boltz_status place_parameters(const struct boltz_layer *layer, struct plan *plan,
@@ -80,17 +66,19 @@ static enum boltz_status place_parameters(const struct boltz_layer *layer, struc
   for (size_t rank = 0; rank < c->moved; rank++)
     for (size_t m = 0; m < plan->n; m++) {
       if (c->place[m].rank != rank) continue;
-      const struct boltz_rq_spline spline = spline_on(s, &layer->domain[s->moved.v[m]]);
+      const struct boltz_rq_spline spline =
+          boltz_rq_on(&layer->domain[s->moved.v[m]], (int)s->bins, s->bound);
       first[rank] = plan->outputs;
       plan->outputs += boltz_rq_parameters(spline.ends, spline.bins);
       break;
     }
   for (size_t m = 0; m < plan->n; m++) {
     const int64_t j = s->moved.v[m];
-    plan->moved[m] = (struct moved){.coordinate = j,
-                                    .spline = spline_on(s, &layer->domain[j]),
-                                    .site = c->place[m].site,
-                                    .first = first[c->place[m].rank]};
+    plan->moved[m] =
+        (struct moved){.coordinate = j,
+                       .spline = boltz_rq_on(&layer->domain[j], (int)s->bins, s->bound),
+                       .site = c->place[m].site,
+                       .first = first[c->place[m].rank]};
   }
   return BOLTZ_OK;
 }

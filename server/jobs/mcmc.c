@@ -6,194 +6,90 @@
 #include <string.h>
 
 #include "boltz/boltz.h"
-#include "server/job.h"
+#include "server/jobs/mcmc.h"
 #include "server/json.h"
-#include "server/request.h"
 #include "server/round.h"
 
-#define COORDINATES_MAX ((size_t)1 << 27) /* of a dataset made here: 1 GiB */
-#define WORK_A_SLICE 16384                /* coordinates moved before other work is let in */
-#define EVENTS 100                        /* progress events of a whole run */
-#define SERIES_MAX ((size_t)1 << 18)      /* values of a series whose autocorrelation is measured */
-#define SAVE_MAX ((size_t)1 << 22)        /* numbers of a resume file while running */
-#define SAVES 10                          /* resume files of a whole run */
-
-struct mcmc_spec {
-  uint64_t seed;
-  int64_t walkers, burn_in, steps, stride;
-  const char *dataset;
-  const struct boltz_move_kind *move;
-  void *move_settings;
-};
-
-#define SPEC(member) offsetof(struct mcmc_spec, member)
-
-static const struct boltz_field fields[] = {
-    {.name = "seed", .type = BOLTZ_FIELD_SEED, .offset = SPEC(seed), .doc = "of everything random"},
-    {.name = "walkers",
-     .type = BOLTZ_FIELD_INT,
-     .offset = SPEC(walkers),
-     .def = 32,
-     .low = 1,
-     .high = 65536,
-     .doc = "independent chains"},
-    {.name = "burn_in",
-     .type = BOLTZ_FIELD_INT,
-     .offset = SPEC(burn_in),
-     .def = 1000,
-     .low = 0,
-     .high = 1e9,
-     .unit = "steps",
-     .doc = "steps before the first configuration is kept"},
-    {.name = "steps",
-     .type = BOLTZ_FIELD_INT,
-     .offset = SPEC(steps),
-     .def = 5000,
-     .low = 1,
-     .high = 1e9,
-     .unit = "steps",
-     .doc = "steps after burn-in"},
-    {.name = "stride",
-     .type = BOLTZ_FIELD_INT,
-     .offset = SPEC(stride),
-     .def = 10,
-     .low = 1,
-     .high = 1e9,
-     .unit = "steps",
-     .doc = "every stride-th step is kept"},
-    {.name = "dataset",
-     .type = BOLTZ_FIELD_TEXT,
-     .offset = SPEC(dataset),
-     .high = 64,
-     .required = true,
-     .doc = "name of the dataset to make"},
-    BOLTZ_FIELDS_END};
-
-static const struct job_part parts[] = {{"move", "type and settings of a move", NULL}, {0}};
-
-static const char *const others[] = {"kind", "model", "move", NULL};
-static const char *const move_others[] = {"type", NULL};
+#define WORK_A_SLICE 16384           /* coordinates moved before other work is let in */
+#define LANES_LEAST 8                /* walkers that are worth a worker of their own */
+#define EVENTS 100                   /* progress events of a whole run */
+#define SERIES_MAX ((size_t)1 << 18) /* values of a series whose autocorrelation is measured */
+#define SAVE_MAX ((size_t)1 << 22)   /* numbers of a resume file while running */
+#define SAVES 10                     /* resume files of a whole run */
 
 struct work {
   struct round round;
   struct job *job;
   const struct mcmc_spec *spec;
   struct boltz_arena *arena;
-  struct boltz_chain chain;
-  size_t kept, n;   /* configurations kept so far, in all */
+  struct boltz_chain chains[ROUND_MOST]; /* they share the walkers, and are at the same step */
+  uint64_t tries[ROUND_MOST];            /* places looked at, of each chain */
+  int nchains;
+  size_t walkers, dim;
+  size_t n;         /* configurations in all */
   double *rows;     /* [n, dim] */
   double *energies; /* [n] */
-  uint64_t slice;   /* steps of a slice */
+  uint64_t until;   /* the step that the round at hand ends with */
+  uint64_t slice;   /* steps of a round at most */
   double tau;       /* autocorrelation time, at the end */
   size_t series;    /* the next of dim coordinates and the energy to be measured */
   bool started;     /* every walker has a place */
-  enum boltz_status failed;
-  char why[256];
 };
 
-static size_t configurations(const struct mcmc_spec *spec) {
-  return (size_t)spec->walkers * (size_t)(spec->steps / spec->stride);
+/* ---- what the chains have come to ---- */
+
+static uint64_t step_of(const struct work *work) {
+  return work->chains[0].step;
 }
 
-static enum boltz_status parse_move(struct job *job, const struct boltz_json *node,
-                                    struct mcmc_spec *spec) {
-  const struct boltz_json *type = boltz_json_member(node, "type");
-  if (node && node->type != BOLTZ_JSON_NULL) {
-    if (node->type != BOLTZ_JSON_OBJECT)
-      return boltz_fail_at(BOLTZ_WRONG_TYPE, "/move", "move must be an object");
-    if (!type) return boltz_fail_at(BOLTZ_MISSING_MEMBER, "/move/type", "move has no type");
-    if (type->type != BOLTZ_JSON_STRING)
-      return boltz_fail_at(BOLTZ_WRONG_TYPE, "/move/type", "type must be a string");
-  }
-  const char *name = type ? type->text : "metropolis";
-  spec->move = boltz_move_kind_find(name);
-  if (!spec->move)
-    return boltz_fail_at(BOLTZ_UNKNOWN_NAME, "/move/type",
-                         "there is no move %s; see moves in /v1/catalog", name);
-  spec->move_settings = boltz_arena_alloc(job->arena, 1, spec->move->settings_size);
-  if (!spec->move_settings) return BOLTZ_NO_MEMORY;
-  if (!type) {
-    boltz_field_defaults(spec->move->fields, spec->move_settings);
-    return BOLTZ_OK;
-  }
-  return boltz_fail_under(
-      boltz_json_fields(node, spec->move->fields, move_others, spec->move_settings, job->arena),
-      "/move");
+static uint64_t total_of(const struct work *work) {
+  return (uint64_t)work->spec->burn_in + (uint64_t)work->spec->steps;
 }
 
-static enum boltz_status print_spec(struct job *job, const struct mcmc_spec *spec) {
-  struct boltz_text text = {0};
-  boltz_text_puts(&text, "{\"kind\":\"mcmc\",\"model\":");
-  boltz_text_quoted(&text, job->model_name);
-  boltz_text_puts(&text, ",");
-  boltz_json_print_fields(fields, spec, job->arena, &text);
-  boltz_text_printf(&text, ",\"move\":{\"type\":\"%s\",", spec->move->name);
-  boltz_json_print_fields(spec->move->fields, spec->move_settings, job->arena, &text);
-  boltz_text_puts(&text, "}}");
-  if (!text.failed) job->spec_json = boltz_arena_strdup(job->arena, text.data);
-  boltz_text_free(&text);
-  return job->spec_json ? BOLTZ_OK : boltz_fail(BOLTZ_NO_MEMORY, "no memory for the job's spec");
+/* Configurations kept until a step. */
+static size_t kept_until(const struct work *work, uint64_t step) {
+  const uint64_t burn_in = (uint64_t)work->spec->burn_in, stride = (uint64_t)work->spec->stride;
+  return step > burn_in ? (size_t)((step - burn_in) / stride) * work->walkers : 0;
 }
 
-static enum boltz_status check(const struct job *job, const struct mcmc_spec *spec, bool restart,
-                               const char **reason) {
-  if (spec->stride > spec->steps)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/stride", "stride = %lld is over steps = %lld",
-                         (long long)spec->stride, (long long)spec->steps);
-  if (configurations(spec) > COORDINATES_MAX / (size_t)job->model->energy.dim)
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/steps",
-                         "walkers × steps/stride = %zu configurations of dim %d are over %zu "
-                         "numbers: take a larger stride",
-                         configurations(spec), job->model->energy.dim, COORDINATES_MAX);
-  if (!name_is_well_formed(spec->dataset)) {
-    *reason = "BAD_NAME";
-    return boltz_fail_at(BOLTZ_WRONG_TYPE, "/dataset",
-                         "\"%s\" is not a name: letters, digits, . _ -, at most 64, beginning with "
-                         "a letter or digit",
-                         spec->dataset);
-  }
-  struct dataset dataset;
-  if (!restart && registry_dataset(job->server->registry, spec->dataset, &dataset)) {
-    *reason = "ALREADY_EXISTS";
-    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/dataset",
-                         "dataset %s is there already: take another name or delete it",
-                         spec->dataset);
-  }
-  return BOLTZ_OK;
+static size_t kept(const struct work *work) {
+  return kept_until(work, step_of(work));
 }
 
-static enum boltz_status mcmc_parse(struct job *job, const struct boltz_json *body, bool restart,
-                                    const char **reason) {
-  struct mcmc_spec *spec = BOLTZ_NEW(job->arena, struct mcmc_spec);
-  if (!spec) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_json_fields(body, fields, others, spec, job->arena));
-  BOLTZ_TRY(parse_move(job, boltz_json_member(body, "move"), spec));
-  BOLTZ_TRY(check(job, spec, restart, reason));
-  job->seed = spec->seed;
-  job->dataset = spec->dataset;
-  job->spec = spec;
-  return print_spec(job, spec);
+static uint64_t accepted(const struct work *work) {
+  uint64_t sum = 0;
+  for (int k = 0; k < work->nchains; k++) sum += work->chains[k].accepted;
+  return sum;
 }
 
-static int64_t mcmc_total_steps(const struct job *job) {
-  const struct mcmc_spec *spec = job->spec;
-  return spec->burn_in + spec->steps;
+static uint64_t energy_calls(const struct work *work) {
+  uint64_t sum = 0;
+  for (int k = 0; k < work->nchains; k++) sum += work->chains[k].energy_calls;
+  return sum;
+}
+
+static double acceptance(const struct work *work) {
+  const uint64_t step = step_of(work);
+  return step ? (double)accepted(work) / ((double)step * (double)work->walkers) : NAN;
 }
 
 /* ---- resume files: the walkers, the counters, what was kept ---- */
 
 static char *save_state(const struct work *work, size_t *size) {
-  const struct boltz_chain *chain = &work->chain;
-  uint64_t counters[] = {chain->step, chain->accepted, chain->energy_calls, work->kept};
-  uint64_t walkers = chain->x.n, dim = (uint64_t)chain->x.dim;
-  double *x = malloc(walkers * dim * sizeof *x);
+  uint64_t counters[] = {step_of(work), accepted(work), energy_calls(work), kept(work)};
+  uint64_t walkers = work->walkers, dim = work->dim;
+  double *x = malloc(walkers * (dim + 1) * sizeof *x), *u = x + walkers * dim;
   if (!x) return NULL;
-  boltz_batch_to_rows(&chain->x, x);
+  for (int k = 0; k < work->nchains; k++) {
+    const struct boltz_chain *chain = &work->chains[k];
+    boltz_batch_to_rows(&chain->x, x + chain->first * dim);
+    memcpy(u + chain->first, chain->u, chain->x.n * sizeof *u);
+  }
   struct boltz_safetensor tensors[] = {
       {"counters", "U64", 1, {4}, counters, sizeof counters},
-      {"energies", "F64", 1, {work->kept}, work->energies, work->kept * sizeof(double)},
-      {"rows", "F64", 2, {work->kept, dim}, work->rows, work->kept * dim * sizeof(double)},
-      {"u", "F64", 1, {walkers}, chain->u, walkers * sizeof(double)},
+      {"energies", "F64", 1, {counters[3]}, work->energies, counters[3] * sizeof(double)},
+      {"rows", "F64", 2, {counters[3], dim}, work->rows, counters[3] * dim * sizeof(double)},
+      {"u", "F64", 1, {walkers}, u, walkers * sizeof(double)},
       {"x", "F64", 2, {walkers, dim}, x, walkers * dim * sizeof(double)},
   };
   struct boltz_meta meta[] = {{"format", "boltz-resume"}};
@@ -213,88 +109,81 @@ static enum boltz_status load_state(struct work *work, const void *bytes, size_t
                                     struct boltz_arena *arena) {
   struct boltz_safetensors file;
   BOLTZ_TRY(boltz_safetensors_read(bytes, size, arena, &file));
-  struct boltz_chain *chain = &work->chain;
   const struct boltz_safetensor *x = boltz_safetensors_tensor(&file, "x");
   const struct boltz_safetensor *u = boltz_safetensors_tensor(&file, "u");
   const struct boltz_safetensor *rows = boltz_safetensors_tensor(&file, "rows");
   const struct boltz_safetensor *energies = boltz_safetensors_tensor(&file, "energies");
   const struct boltz_safetensor *counters = boltz_safetensors_tensor(&file, "counters");
-  size_t walkers = chain->x.n, dim = (size_t)chain->x.dim;
+  size_t walkers = work->walkers, dim = work->dim;
   uint64_t count[4] = {0};
   if (counters && counters->size == sizeof count) memcpy(count, counters->data, sizeof count);
+  work->chains[0].step = count[0];
   if (!x || !u || !rows || !energies || !counters || counters->size != sizeof count ||
       x->size != walkers * dim * sizeof(double) || u->size != walkers * sizeof(double) ||
-      count[3] > work->n || rows->size != count[3] * dim * sizeof(double) ||
-      energies->size != count[3] * sizeof(double))
+      count[0] > total_of(work) || count[3] != kept(work) ||
+      rows->size != count[3] * dim * sizeof(double) || energies->size != count[3] * sizeof(double))
     return boltz_fail(BOLTZ_BAD_CHECKPOINT, "the resume file is not of this job's chains");
-  boltz_batch_from_rows(&chain->x, x->data);
-  memcpy(chain->u, u->data, u->size);
+  for (int k = 0; k < work->nchains; k++) {
+    struct boltz_chain *chain = &work->chains[k];
+    boltz_batch_from_rows(&chain->x, (const double *)x->data + chain->first * dim);
+    memcpy(chain->u, (const double *)u->data + chain->first, chain->x.n * sizeof(double));
+    chain->step = count[0];
+  }
   memcpy(work->rows, rows->data, rows->size);
   memcpy(work->energies, energies->data, energies->size);
-  chain->step = count[0];
-  chain->accepted = count[1];
-  chain->energy_calls = count[2];
-  work->kept = count[3];
+  work->chains[0].accepted = count[1];
+  work->chains[0].energy_calls = count[2];
   return BOLTZ_OK;
 }
 
 /* ---- running ---- */
 
-static double acceptance(const struct boltz_chain *chain) {
-  return chain->step ? (double)chain->accepted / ((double)chain->step * (double)chain->x.n) : NAN;
-}
-
-static void keep(struct work *work) {
-  struct boltz_chain *chain = &work->chain;
-  size_t dim = (size_t)chain->x.dim;
-  boltz_batch_to_rows(&chain->x, work->rows + work->kept * dim);
-  memcpy(work->energies + work->kept, chain->u, chain->x.n * sizeof(double));
-  work->kept += chain->x.n;
-}
-
 static void tell(struct work *work, bool event) {
-  struct job_metric metrics[] = {{"acceptance", acceptance(&work->chain)},
-                                 {"kept", (double)work->kept}};
-  int64_t step = (int64_t)work->chain.step;
+  struct job_metric metrics[] = {{"acceptance", acceptance(work)}, {"kept", (double)kept(work)}};
+  int64_t step = (int64_t)step_of(work);
   job_progress(work->job, step, metrics, 2);
   if (event) job_event_progress(work->job, step, metrics, 2);
 }
 
-static bool is_due(uint64_t step, uint64_t total, uint64_t times) {
-  uint64_t every = total / times ? total / times : 1;
-  return step % every == 0;
+/* What is due `times` times in all comes every so many steps. */
+static uint64_t interval(const struct work *work, uint64_t times) {
+  const uint64_t every = total_of(work) / times;
+  return every ? every : 1;
+}
+
+static bool is_due(const struct work *work, uint64_t times) {
+  return step_of(work) % interval(work, times) == 0;
 }
 
 /* Copying more than this would keep a worker for too long: such a run begins anew after a crash,
    and ends in the same rows. */
 static bool is_light(const struct work *work) {
-  return work->kept * (size_t)work->chain.x.dim <= SAVE_MAX;
+  return kept(work) * work->dim <= SAVE_MAX;
 }
 
-static bool run_slice(struct round *round, int index, struct worker *worker) {
-  (void)index;
+static void rest(struct work *work) {
+  size_t size = 0;
+  bool keep_it = work->started && job_stopping(work->job) != JOB_STOP_CANCEL;
+  char *bytes = keep_it ? save_state(work, &size) : NULL;
+  job_rested(work->job, bytes, size);
+}
+
+/* The rows of a chain's walkers among those of all, of the step that it has made. */
+static void keep(struct work *work, const struct boltz_chain *chain) {
+  const size_t row = kept_until(work, chain->step) - work->walkers + chain->first;
+  boltz_batch_to_rows(&chain->x, work->rows + row * work->dim);
+  memcpy(work->energies + row, chain->u, chain->x.n * sizeof(double));
+}
+
+/* All of a chain's steps of a round, a few milliseconds: chains rest at one step. */
+static bool run_piece(struct round *round, int index, struct worker *worker) {
   struct work *work = (struct work *)round;
-  const struct mcmc_spec *spec = work->spec;
-  struct boltz_chain *chain = &work->chain;
-  uint64_t burn_in = (uint64_t)spec->burn_in, total = burn_in + (uint64_t)spec->steps;
-  if (job_stopping(work->job) != JOB_GO_ON) return false;
-  if (!work->started) { /* finding places to start is work, too */
-    work->failed = boltz_chain_start(chain, worker->scratch);
-    work->started = work->failed == BOLTZ_OK;
-    if (!work->started) snprintf(work->why, sizeof work->why, "%s", boltz_error());
-    return work->started;
-  }
-  for (uint64_t k = 0; k < work->slice && chain->step < total; k++) {
+  struct boltz_chain *chain = &work->chains[index];
+  while (chain->step < work->until) {
     boltz_chain_step(chain, worker->scratch);
-    if (chain->step > burn_in && (chain->step - burn_in) % (uint64_t)spec->stride == 0) keep(work);
-    tell(work, is_due(chain->step, total, EVENTS));
-    size_t size = 0;
-    char *bytes = chain->step < total && is_due(chain->step, total, SAVES) && is_light(work)
-                      ? save_state(work, &size)
-                      : NULL;
-    if (bytes) job_save(work->job, bytes, size);
+    if (kept_until(work, chain->step) > kept_until(work, chain->step - 1)) keep(work, chain);
   }
-  return chain->step < total;
+  return false;
 }
 
 /* The slowest of the energy and the coordinates, in steps of the chain: one series a slice, and of
@@ -303,7 +192,7 @@ static bool autocorrelation_piece(struct round *round, int index, struct worker 
   (void)index;
   struct work *work = (struct work *)round;
   if (job_stopping(work->job) != JOB_GO_ON) return false;
-  size_t walkers = work->chain.x.n, dim = (size_t)work->chain.x.dim;
+  size_t walkers = work->walkers, dim = work->dim;
   size_t length = work->n / walkers, most = SERIES_MAX / walkers;
   if (length > most && most > 0) length = most;
   size_t n = length * walkers, first = work->n - n;
@@ -322,24 +211,17 @@ static struct cJSON *publish(struct job *job) {
   const struct mcmc_spec *spec = work->spec;
   enum registry_outcome outcome =
       registry_add_dataset(job->server->registry, spec->dataset, job->model_name, work->rows,
-                           work->n, work->chain.x.dim, job->id);
+                           work->n, (int)work->dim, job->id);
   if (outcome == REGISTRY_CONFLICT)
     boltz_fail(BOLTZ_OUT_OF_RANGE, "dataset %s came to be while the job ran", spec->dataset);
   if (outcome != REGISTRY_CREATED && outcome != REGISTRY_SAME) return NULL;
   cJSON *result = cJSON_CreateObject();
   json_add_text(result, "dataset", spec->dataset);
   json_add_integer(result, "n", (int64_t)work->n);
-  json_add_number_or_null(result, "acceptance", acceptance(&work->chain));
+  json_add_number_or_null(result, "acceptance", acceptance(work));
   json_add_number_or_null(result, "autocorrelation_time", work->tau);
-  json_add_integer(result, "energy_calls", (int64_t)work->chain.energy_calls);
+  json_add_integer(result, "energy_calls", (int64_t)energy_calls(work));
   return result;
-}
-
-static void rest(struct work *work) {
-  size_t size = 0;
-  bool keep_it = work->started && job_stopping(work->job) != JOB_STOP_CANCEL;
-  char *bytes = keep_it ? save_state(work, &size) : NULL;
-  job_rested(work->job, bytes, size);
 }
 
 static void measured(struct round *round, struct worker *worker) {
@@ -351,15 +233,57 @@ static void measured(struct round *round, struct worker *worker) {
     rest(work);
 }
 
-static void finished(struct round *round, struct worker *worker) {
+static void ran(struct round *round, struct worker *worker);
+
+/* To the next step that something is due at, at most; at the end, to what is measured there. */
+static void run_on(struct work *work) {
+  const uint64_t times[] = {1, EVENTS, SAVES}, step = step_of(work);
+  if (step >= total_of(work)) {
+    round_start(&work->round, 1, autocorrelation_piece, measured);
+    return;
+  }
+  work->until = step + work->slice;
+  for (size_t k = 0; k < sizeof times / sizeof *times; k++) {
+    const uint64_t every = interval(work, times[k]), next = (step / every + 1) * every;
+    if (next < work->until) work->until = next;
+  }
+  round_start(&work->round, work->nchains, run_piece, ran);
+}
+
+static void ran(struct round *round, struct worker *worker) {
   (void)worker;
   struct work *work = (struct work *)round;
-  if (work->failed != BOLTZ_OK)
-    job_failed(work->job, boltz_status_name(work->failed), "%s", work->why);
-  else if (job_stopping(work->job) == JOB_GO_ON)
-    round_start(round, 1, autocorrelation_piece, measured);
-  else
+  const bool more = step_of(work) < total_of(work);
+  tell(work, is_due(work, EVENTS));
+  size_t size = 0;
+  char *bytes = more && is_due(work, SAVES) && is_light(work) ? save_state(work, &size) : NULL;
+  if (bytes) job_save(work->job, bytes, size);
+  if (job_stopping(work->job) != JOB_GO_ON)
     rest(work);
+  else
+    run_on(work);
+}
+
+/* A place more to start from, for a chain's walkers. */
+static bool start_piece(struct round *round, int index, struct worker *worker) {
+  struct work *work = (struct work *)round;
+  return job_stopping(work->job) == JOB_GO_ON &&
+         boltz_chain_try(&work->chains[index], work->tries[index]++, worker->scratch);
+}
+
+static void started(struct round *round, struct worker *worker) {
+  (void)worker;
+  struct work *work = (struct work *)round;
+  if (job_stopping(work->job) != JOB_GO_ON) {
+    rest(work);
+    return;
+  }
+  const enum boltz_status status = boltz_chain_started(work->chains, (size_t)work->nchains);
+  work->started = status == BOLTZ_OK;
+  if (work->started)
+    run_on(work);
+  else
+    job_failed(work->job, boltz_status_name(status), "%s", boltz_error());
 }
 
 static void mcmc_free_work(struct job *job) {
@@ -370,18 +294,42 @@ static void mcmc_free_work(struct job *job) {
   free(work);
 }
 
-static enum boltz_status open_work(struct work *work, const void *resume, size_t size) {
+/* A chain for every worker, and more when a step of that would keep it for too long; how many
+   changes no bit. */
+static int chains_of(const struct work *work) {
+  const size_t workers = (size_t)pool_workers(work->job->server->pool);
+  const size_t slices = work->walkers * work->dim / WORK_A_SLICE;
+  size_t chains = workers > slices ? workers : slices;
+  if (chains > work->walkers / LANES_LEAST) chains = work->walkers / LANES_LEAST;
+  if (chains > ROUND_MOST) chains = ROUND_MOST;
+  return chains > 1 ? (int)chains : 1;
+}
+
+static enum boltz_status open_chains(struct work *work) {
   const struct mcmc_spec *spec = work->spec;
   const struct boltz_energy *energy = &work->job->model->energy;
+  work->nchains = chains_of(work);
+  for (size_t k = 0, n = (size_t)work->nchains; k < n; k++) {
+    const size_t first = work->walkers * k / n, end = work->walkers * (k + 1) / n;
+    BOLTZ_TRY(boltz_chain_new(energy, energy->temperature, spec->move, spec->move_settings,
+                              spec->seed, end - first, work->arena, &work->chains[k]));
+    work->chains[k].first = first;
+    work->chains[k].all = work->walkers;
+  }
+  return BOLTZ_OK;
+}
+
+static enum boltz_status open_work(struct work *work, const void *resume, size_t size) {
   work->arena = boltz_arena_open(0);
   if (!work->arena) return boltz_fail(BOLTZ_NO_MEMORY, "no memory for the chains");
-  work->n = configurations(spec);
-  work->rows = boltz_arena_scratch(work->arena, work->n * (size_t)energy->dim, sizeof(double));
+  work->walkers = (size_t)work->spec->walkers;
+  work->dim = (size_t)work->job->model->energy.dim;
+  work->n = mcmc_configurations(work->spec);
+  work->rows = boltz_arena_scratch(work->arena, work->n * work->dim, sizeof(double));
   work->energies = BOLTZ_NEW_ARRAY(work->arena, work->n, double);
   if (!work->rows || !work->energies) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_chain_new(energy, energy->temperature, spec->move, spec->move_settings,
-                            spec->seed, (size_t)spec->walkers, work->arena, &work->chain));
-  size_t moved = work->chain.x.n * (size_t)energy->dim;
+  BOLTZ_TRY(open_chains(work));
+  const size_t moved = work->chains[0].x.n * work->dim;
   work->slice = moved < WORK_A_SLICE ? WORK_A_SLICE / moved : 1;
   if (!resume) return BOLTZ_OK;
   work->started = true;
@@ -400,7 +348,10 @@ static enum boltz_status mcmc_start(struct job *job, const void *resume, size_t 
     mcmc_free_work(job);
     return status;
   }
-  round_start(&work->round, 1, run_slice, finished);
+  if (!work->started)
+    round_start(&work->round, work->nchains, start_piece, started);
+  else
+    run_on(work);
   return BOLTZ_OK;
 }
 
@@ -410,8 +361,8 @@ const struct job_kind job_mcmc = {
         "runs Monte Carlo chains on the model's energy and keeps their configurations as a "
         "dataset; the result names the slowest autocorrelation time in steps",
     .source = "Metropolis et al. 1953; Hastings 1970",
-    .fields = fields,
-    .parts = parts,
+    .fields = mcmc_fields,
+    .parts = mcmc_parts,
     .parse = mcmc_parse,
     .start = mcmc_start,
     .free_work = mcmc_free_work,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/jobs/train_work.h"
 #include "server/metrics.h"
 
@@ -236,51 +237,60 @@ static void fitted(struct round *round, struct worker *worker) {
 
 /* ---- the beginning: data ---- */
 
-static enum boltz_status open_explore(struct work *work) {
-  const struct train_data *data = &work->spec->data;
-  const struct boltz_energy *energy = &work->job->model->energy;
-  struct boltz_explore_options options = train_explore_options(work->spec);
-  /* two steps of a rung; 64 000 moved coordinates are a few milliseconds */
-  double moves = 2.0 * (double)data->walkers * energy->dim;
-  work->parts = moves < 64000 ? (int)(64000 / moves) : 1;
-  enum boltz_status status = boltz_explore_new(energy, &options, work->arena, &work->explore);
-  if (status != BOLTZ_OK) snprintf(work->why, sizeof work->why, "%s", boltz_error());
-  return status;
+/* Data are there, or never will be. */
+static void have_data(struct work *work, struct worker *worker) {
+  if (job_stopping(work->job) != JOB_GO_ON)
+    train_rest(work);
+  else if (work->failed != BOLTZ_OK)
+    job_failed(work->job, boltz_status_name(work->failed), "%s", work->why);
+  else if (work->resume_moments || work->spec->from_version)
+    begin_steps(work, worker);
+  else
+    round_start(&work->round, 1, fit_piece, fitted);
 }
 
+static void note_failure(struct work *work, enum boltz_status status) {
+  work->failed = status;
+  if (status != BOLTZ_OK) snprintf(work->why, sizeof work->why, "%s", boltz_error());
+}
+
+/* Ladders know nothing of each other: which worker moves a shard changes no bit. */
 static bool explore_piece(struct round *round, int index, struct worker *worker) {
-  (void)index;
   struct work *work = work_of(round);
-  const struct train_data *data = &work->spec->data;
-  if (data->dataset || data->steps == 0 || job_stopping(work->job) != JOB_GO_ON) return false;
-  if (!work->explore) { /* finding places to start is work, too */
-    work->failed = open_explore(work);
-    return work->failed == BOLTZ_OK;
-  }
-  for (int k = 0; k < work->parts; k++)
-    if (!boltz_explore_step(work->explore, worker->scratch)) return false;
+  const int64_t until = monotonic_us() + EXPLORE_SLICE;
+  do {
+    if (job_stopping(work->job) != JOB_GO_ON) return false;
+    if (!boltz_explore_step(work->explore, index, worker->scratch)) return false;
+  } while (monotonic_us() < until);
   return true;
 }
 
 static void explored(struct round *round, struct worker *worker) {
   struct work *work = work_of(round);
-  if (job_stopping(work->job) != JOB_GO_ON) {
-    train_rest(work);
-    return;
-  }
-  if (work->failed != BOLTZ_OK) {
-    job_failed(work->job, boltz_status_name(work->failed), "%s", work->why);
-    return;
-  }
-  if (work->explore) {
-    work->data = *boltz_explore_samples(work->explore);
+  note_failure(work, boltz_explore_status(work->explore));
+  work->data = *boltz_explore_samples(work->explore);
+  if (job_stopping(work->job) == JOB_GO_ON && work->failed == BOLTZ_OK)
     job_event_log(work->job, "%zu configurations by replica exchange, %llu energy calls",
                   work->data.n, (unsigned long long)boltz_explore_energy_calls(work->explore));
-  }
-  if (work->resume_moments || work->spec->from_version)
-    begin_steps(work, worker);
+  have_data(work, worker);
+}
+
+static bool open_piece(struct round *round, int index, struct worker *worker) {
+  (void)index, (void)worker;
+  struct work *work = work_of(round);
+  const struct boltz_explore_options options = train_explore_options(work->spec);
+  if (work->spec->data.dataset || work->spec->data.steps == 0) return false;
+  note_failure(work,
+               boltz_explore_new(&work->job->model->energy, &options, work->arena, &work->explore));
+  return false;
+}
+
+static void opened(struct round *round, struct worker *worker) {
+  struct work *work = work_of(round);
+  if (work->explore)
+    round_start(&work->round, boltz_explore_shards(work->explore), explore_piece, explored);
   else
-    round_start(&work->round, 1, fit_piece, fitted);
+    have_data(work, worker);
 }
 
 static enum boltz_status open_data(struct work *work) {
@@ -385,7 +395,7 @@ static enum boltz_status train_start(struct job *job, const void *resume, size_t
     train_free_work(job);
     return status;
   }
-  round_start(&work->round, 1, explore_piece, explored);
+  round_start(&work->round, 1, open_piece, opened);
   return BOLTZ_OK;
 }
 

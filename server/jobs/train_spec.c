@@ -206,7 +206,7 @@ static enum boltz_status parse_data(struct job *job, const struct boltz_json *no
                                     struct train_data *data, const char **reason) {
   struct boltz_explore_options plan;
   if (!node || node->type == BOLTZ_JSON_NULL) {
-    boltz_plan_explore(&job->model->energy, &plan);
+    BOLTZ_TRY(boltz_plan_explore(&job->model->energy, job->arena, &plan));
     *data = (struct train_data){.walkers = (int64_t)plan.walkers,
                                 .rungs = plan.rungs,
                                 .hot = plan.hot,
@@ -281,8 +281,7 @@ static enum boltz_status parse_stages(struct job *job, const struct boltz_json *
     spec->nstages = BOLTZ_PLAN_STAGES;
     spec->stages = BOLTZ_NEW_ARRAY(job->arena, BOLTZ_PLAN_STAGES, struct boltz_stage);
     if (!spec->stages) return BOLTZ_NO_MEMORY;
-    boltz_plan_stages(&job->model->energy, spec->stages);
-    return BOLTZ_OK;
+    return boltz_plan_stages(&job->model->energy, job->arena, spec->stages);
   }
   if (node->type != BOLTZ_JSON_ARRAY || node->numbers)
     return boltz_fail_at(BOLTZ_WRONG_TYPE, "/stages", "stages must be a list of objects");

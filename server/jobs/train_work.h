@@ -10,10 +10,11 @@
 #define TAPE_LIMIT ((size_t)2 << 30) /* bytes of one lane's tape */
 
 enum {
-  VALIDATION = 4096,   /* samples */
-  DATA_CHECK = 4096,   /* data rows that are asked whether the flow knows them */
-  FIT_ROWS = 4096,     /* data rows that initial weights are fitted to */
-  PIECES_IN_PLACE = 4, /* so few pieces of weights are not worth a round of their own */
+  VALIDATION = 4096,    /* samples */
+  DATA_CHECK = 4096,    /* data rows that are asked whether the flow knows them */
+  FIT_ROWS = 4096,      /* data rows that initial weights are fitted to */
+  EXPLORE_SLICE = 4000, /* microseconds of replica exchange before other work is let in */
+  PIECES_IN_PLACE = 4,  /* so few pieces of weights are not worth a round of their own */
 };
 
 struct work {
@@ -45,7 +46,6 @@ struct work {
   double ess_fraction_data;
   enum boltz_status failed; /* of the exploration, and why */
   char why[256];
-  int parts;        /* of replica exchange's sweeps in one slice */
   char *checkpoint; /* the finished file */
   size_t checkpoint_size;
   char *metrics;

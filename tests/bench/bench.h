@@ -9,7 +9,8 @@
 
 /** name=value on the command line; what is left out has a default. */
 struct bench_options {
-  int dim, hidden, blocks, depth; /* architecture R: dim 2, hidden 256, blocks 4, depth 3 */
+  const char *layers;             /* "affine": architecture R; "spline": curves in its place */
+  int dim, hidden, blocks, depth; /* R: dim 2, hidden 256, blocks 4, depth 3 */
   size_t n;                       /* rows a call */
   int threads;
   double seconds;
@@ -30,6 +31,9 @@ struct bench_flow {
 void bench_flow_open(const struct bench_options *options, struct bench_flow *flow);
 void bench_flow_close(struct bench_flow *flow);
 
+/** Multiplications and additions of its networks for a row, counted from their shapes. */
+double bench_flow_flops(const struct bench_flow *flow);
+
 /** Exit with boltz_error() unless the status is good. */
 void bench_check(enum boltz_status status);
 
@@ -46,6 +50,7 @@ double bench_rate(int threads, void (*once)(void *self), void *const *self, doub
 /** The measurements. */
 int bench_peak(const struct bench_options *options);
 int bench_sample(const struct bench_options *options);
+int bench_density(const struct bench_options *options);
 int bench_train(const struct bench_options *options);
 int bench_write(const struct bench_options *options);
 int bench_effective(const struct bench_options *options);

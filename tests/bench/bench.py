@@ -16,6 +16,7 @@ import inprocess
 import plots
 import scale
 import served
+import splines
 import table
 import user
 from engine import Engine
@@ -91,6 +92,8 @@ def bench(engine, out):
         for hidden in (256, 64):
             say("training, H = %d" % hidden)
             trained += inprocess.training(engine, torch, hidden)
+        say("spline flow")
+        curved = splines.measure(engine, torch)
         say("effective samples")
         effective, costs = user.measure(engine, torch)
         say("pictures")
@@ -104,8 +107,8 @@ def bench(engine, out):
         say("cold start")
         started = served.cold_start(engine, folder)
     engine.look_at_peaks()
-    inprocess.fractions(engine, sampled + trained, engine.cores)
-    rows = limit_rows(engine) + sampled + single + trained + answered + started + effective
+    inprocess.fractions(engine, sampled + trained + curved, engine.cores)
+    rows = limit_rows(engine) + sampled + single + trained + curved + answered + started + effective
     judged = [row for row in rows if row.goal]
     tables = [("Side by side", table.HEADS, [row.cells() for row in rows]),
               ("What an error bar costs", user.HEADS, [user.cells(line) for line in costs])]

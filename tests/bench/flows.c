@@ -1,4 +1,5 @@
-/* flows.c - the flows that are measured: architecture R with random weights, or a checkpoint. */
+/* flows.c - the flows that are measured: architecture R or a spline flow with random weights, or a
+ * checkpoint. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,14 +41,45 @@ static void fill_weights(const struct boltz_flow *flow, struct boltz_weights *we
   boltz_flow_pack(flow, weights);
 }
 
+/* The numbers from `first` on, below `end`. */
+static void write_list(const char *name, int first, int end, struct boltz_text *text) {
+  boltz_text_printf(text, "\"%s\":[", name);
+  for (int k = first; k < end; k++) boltz_text_printf(text, "%s%d", k > first ? "," : "", k);
+  boltz_text_puts(text, "],");
+}
+
+static void write_hidden(const struct bench_options *options, struct boltz_text *text) {
+  boltz_text_puts(text, "\"hidden\":[");
+  for (int k = 0; k < options->depth; k++)
+    boltz_text_printf(text, "%s%d", k ? "," : "", options->hidden);
+  boltz_text_puts(text, "],");
+}
+
+static void write_affine(const struct bench_options *options, struct boltz_text *text) {
+  boltz_text_printf(text, "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":%d,", options->blocks);
+  write_hidden(options, text);
+  boltz_text_puts(text, "\"scale_activation\":\"relu\",\"shift_activation\":\"tanh\"}]}");
+}
+
+/* As many couplings as R has; halves of the coordinates take turns. */
+static void write_splines(const struct bench_options *options, struct boltz_text *text) {
+  const int half = (options->dim + 1) / 2;
+  boltz_text_puts(text, "{\"layers\":[");
+  for (int k = 0; k < 2 * options->blocks; k++) {
+    const bool even = k % 2 == 0;
+    boltz_text_printf(text, "%s{\"type\":\"spline_coupling\",", k ? "," : "");
+    write_list(even ? "fixed" : "moved", 0, half, text);
+    write_list(even ? "moved" : "fixed", half, options->dim, text);
+    write_hidden(options, text);
+    boltz_text_puts(text, "\"activation\":\"relu\",\"bins\":8,\"bound\":5}");
+  }
+  boltz_text_puts(text, "]}");
+}
+
 static void make_random(const struct bench_options *options, struct bench_flow *flow) {
   struct boltz_checkpoint *checkpoint = &flow->checkpoint;
   struct boltz_text text = {0};
-  boltz_text_printf(&text, "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":%d,\"hidden\":[",
-                    options->blocks);
-  for (int k = 0; k < options->depth; k++)
-    boltz_text_printf(&text, "%s%d", k ? "," : "", options->hidden);
-  boltz_text_puts(&text, "],\"scale_activation\":\"relu\",\"shift_activation\":\"tanh\"}]}");
+  (strcmp(options->layers, "spline") == 0 ? write_splines : write_affine)(options, &text);
   struct boltz_flow_spec *spec = BOLTZ_NEW(flow->arena, struct boltz_flow_spec);
   if (!spec || text.failed) bench_check(BOLTZ_NO_MEMORY);
   bench_check(
@@ -96,6 +128,14 @@ void bench_flow_close(struct bench_flow *flow) {
   boltz_arena_close(flow->arena);
 }
 
+double bench_flow_flops(const struct bench_flow *flow) {
+  struct boltz_tensor tensor;
+  double flops = 0;
+  for (int k = 0; boltz_flow_tensor(&flow->checkpoint.flow, k, &tensor); k++)
+    if (tensor.rank == 2) flops += 2.0 * (double)tensor.shape[0] * (double)tensor.shape[1];
+  return flops;
+}
+
 int bench_write(const struct bench_options *options) {
   struct bench_options random = *options;
   struct bench_flow flow;
@@ -109,7 +149,7 @@ int bench_write(const struct bench_options *options) {
     fprintf(stderr, "bench: cannot write file=%s\n", options->file ? options->file : "");
     return 1;
   }
-  printf("{\"bytes\":%zu,\"flops\":%.0f}\n", text.size, flow.checkpoint.flow.flops[BOLTZ_FP32]);
+  printf("{\"bytes\":%zu,\"flops\":%.0f}\n", text.size, bench_flow_flops(&flow));
   boltz_text_free(&text);
   bench_flow_close(&flow);
   return 0;

@@ -21,11 +21,11 @@ def fractions(engine, rows, threads):
 class Turns:
     """Ours and the peer's best and default modes, one after the other, several times."""
 
-    def __init__(self, engine, torch, what, hidden, n, ways, default=DEFAULT):
+    def __init__(self, engine, torch, what, hidden, n, ways, default=DEFAULT, **shape):
         self.engine, self.torch = engine, torch
         self.what, self.hidden, self.n, self.default = what, hidden, n, default
-        self.ours, self.theirs = {}, {}
-        survey = torch.survey(what, hidden, n, engine.seconds / 2, ways)
+        self.ours, self.theirs, self.shape = {}, {}, shape
+        survey = torch.survey(what, hidden, n, engine.seconds / 2, ways, **shape)
         for way, rate in survey.items():
             self.theirs[way] = [rate]
 
@@ -42,7 +42,7 @@ class Turns:
                 self.ours.setdefault(precision, []).append(result)
             for way in again:
                 mode, impl = way
-                rate = self.torch.calls(mode, self.what, impl, self.hidden, self.n, self.engine.seconds)
+                rate = self.torch.calls(mode, self.what, impl, self.hidden, self.n, self.engine.seconds, **self.shape)
                 # The survey's short look was for finding the best way: turns count.
                 self.theirs[way] = (self.theirs[way] if turn else []) + [rate]
 

@@ -11,6 +11,7 @@ static const struct {
 } measurements[] = {
     {"peak", "what this machine can do: threads, seconds", bench_peak},
     {"sample", "samples with log q: the flow, n, threads, seconds", bench_sample},
+    {"density", "log q of given rows: the flow, n, threads, seconds", bench_density},
     {"train", "steps of maximum likelihood: the flow, n rows a step, threads, seconds",
      bench_train},
     {"write", "a checkpoint of random weights to `file`: the flow, energy, precision", bench_write},
@@ -35,6 +36,7 @@ static bool is(const char *argument, const char *name, const char **value) {
 
 static bool take(struct bench_options *options, const char *argument) {
   const char *value;
+  if (is(argument, "layers", &value)) return (options->layers = value);
   if (is(argument, "dim", &value)) return (options->dim = atoi(value)) > 0;
   if (is(argument, "hidden", &value)) return (options->hidden = atoi(value)) > 0;
   if (is(argument, "blocks", &value)) return (options->blocks = atoi(value)) > 0;
@@ -50,7 +52,8 @@ static bool take(struct bench_options *options, const char *argument) {
 }
 
 int main(int argc, char **argv) {
-  struct bench_options options = {.dim = 2,
+  struct bench_options options = {.layers = "affine",
+                                  .dim = 2,
                                   .hidden = 256,
                                   .blocks = 4,
                                   .depth = 3,

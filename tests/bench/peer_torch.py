@@ -1,7 +1,7 @@
-"""peer_torch.py - the peer: architecture R in plain PyTorch.
+"""peer_torch.py - the peer: architecture R in plain PyTorch, and a spline flow.
 
 R is 8 affine couplings; in each two networks of 3 hidden layers, s (ReLU, tanh at its end) and
-t (tanh). As a program it is one worker of a mode: it reads a measurement as a line of JSON from
+t (tanh). The spline flow is 8 couplings with one network (ReLU) each. As a program it is one worker of a mode: it reads a measurement as a line of JSON from
 stdin and answers with a line, so that torch is loaded once, with the threads its environment
 names."""
 import json
@@ -11,6 +11,8 @@ import time
 
 import torch
 from torch import nn
+
+from peer_splines import SplineCoupling
 
 HALF_LOG_2PI = 0.9189385332046727
 
@@ -41,14 +43,20 @@ class Coupling(nn.Module):
         return (b - t) * torch.exp(-s), -s.sum(1)
 
 
+def coupling_of(layers, fixed, moved, hidden, depth):
+    if layers == "affine":
+        return Coupling(fixed, moved, hidden, depth)
+    return SplineCoupling(network(fixed, moved * SplineCoupling.PARAMETERS, hidden, depth, nn.ReLU), moved)
+
+
 class Flow(nn.Module):
-    def __init__(self, dim=2, hidden=256, depth=3, couplings=8):
+    def __init__(self, dim=2, hidden=256, depth=3, couplings=8, layers="affine"):
         super().__init__()
         torch.manual_seed(0)
         self.dim, self.half = dim, (dim + 1) // 2
         first, rest = self.half, dim - self.half
         self.layers = nn.ModuleList(
-            Coupling(*((first, rest) if i % 2 == 0 else (rest, first)), hidden, depth)
+            coupling_of(layers, *((first, rest) if i % 2 == 0 else (rest, first)), hidden, depth)
             for i in range(couplings))
 
     def forward(self, z):
@@ -86,6 +94,18 @@ class Sampler(nn.Module):
         return x, -0.5 * (z * z).sum(1) - self.flow.dim * HALF_LOG_2PI - log_det
 
 
+class Density(nn.Module):
+    """Configurations to log q."""
+
+    def __init__(self, flow):
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, x):
+        z, log_det = self.flow.inverse(x)
+        return log_det - 0.5 * (z * z).sum(1) - self.flow.dim * HALF_LOG_2PI
+
+
 class Weigher(nn.Module):
     """Latents to configurations, log q, energies and log weights."""
 
@@ -105,9 +125,9 @@ def energy(x):
     return q * q - 6 * q + x[:, 0] + 0.5 * (x[:, 1:] ** 2).sum(1)
 
 
-def sampling(what, impl, dim, hidden, n):
-    flow = Flow(dim, hidden).eval().requires_grad_(False)
-    module = (Weigher if what == "weigh" else Sampler)(flow).eval()
+def sampling(what, impl, n, flow):
+    dim = flow.dim
+    module = {"weigh": Weigher, "density": Density, "sample": Sampler}[what](flow.requires_grad_(False)).eval()
     if impl in ("jit", "jit for inference"):
         module = torch.jit.freeze(torch.jit.trace(module, torch.randn(n, dim), check_trace=False))
     if impl == "jit for inference":
@@ -122,10 +142,9 @@ def sampling(what, impl, dim, hidden, n):
     return once
 
 
-def training(impl, dim, hidden, n):
-    flow = Flow(dim, hidden)
+def training(impl, n, flow):
     optimiser = torch.optim.Adam(flow.parameters(), lr=1e-4, foreach=impl == "foreach")
-    data = torch.randn(n, dim)
+    data = torch.randn(n, flow.dim)
 
     def once():
         optimiser.zero_grad(set_to_none=True)
@@ -136,9 +155,10 @@ def training(impl, dim, hidden, n):
     return once
 
 
-def measure(what, impl, dim, hidden, n, seconds):
+def measure(what, impl, n, seconds, **shape):
     """Calls a second; a call that is long is made but twice."""
-    make = training(impl, dim, hidden, n) if what == "train" else sampling(what, impl, dim, hidden, n)
+    flow = Flow(**shape)
+    make = training(impl, n, flow) if what == "train" else sampling(what, impl, n, flow)
     for _ in range(3):  # warm: the jit compiles in its first calls
         start = time.perf_counter()
         make()

@@ -45,9 +45,10 @@ class Torch:
                 worker.stdin.close()
                 worker.wait()
 
-    def calls(self, mode, what, impl, hidden, n, seconds, dim=2):
-        """Calls a second, all processes of the mode together; None: it cannot."""
-        question = json.dumps(dict(what=what, impl=impl, dim=dim, hidden=hidden, n=n, seconds=seconds))
+    def calls(self, mode, what, impl, hidden, n, seconds, **shape):
+        """Calls a second, all processes of the mode together; None: it cannot. `shape`: of the flow,
+        where it is not R with dim 2."""
+        question = json.dumps(dict(what=what, impl=impl, hidden=hidden, n=n, seconds=seconds, **shape))
         for worker in self.workers[mode]:
             worker.stdin.write(question + "\n")
             worker.stdin.flush()
@@ -56,9 +57,9 @@ class Torch:
             return None
         return sum(answer["calls"] for answer in answers)
 
-    def survey(self, what, hidden, n, seconds, ways):
+    def survey(self, what, hidden, n, seconds, ways, **shape):
         """{(mode, impl): calls a second} of all ways that work."""
         if not self.version:
             return {}
-        rates = {way: self.calls(way[0], what, way[1], hidden, n, seconds) for way in ways}
+        rates = {way: self.calls(way[0], what, way[1], hidden, n, seconds, **shape) for way in ways}
         return {way: rate for way, rate in rates.items() if rate}

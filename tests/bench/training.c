@@ -106,7 +106,7 @@ int bench_train(const struct bench_options *options) {
   struct boltz_train_report report;
   boltz_train_report(team.train, &report);
   printf("{\"rate\":%.6g,\"flops\":%.6g,\"loss\":%.6g}\n", team.rate,
-         3 * checkpoint->flow.flops[BOLTZ_FP32] * (double)options->n, report.loss);
+         3 * bench_flow_flops(&flow) * (double)options->n, report.loss);
   free(members);
   bench_flow_close(&flow);
   return 0;

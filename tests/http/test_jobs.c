@@ -428,18 +428,45 @@ static void monte_carlo_makes_a_dataset_that_training_can_use(void) {
   answer_free(&wrong);
 }
 
-static void one_worker_and_two_train_the_same_bytes(void) {
-  struct daemon single;
-  char one[65], two[65];
-  daemon_directory(&single);
-  CHECK(daemon_start(&single, 1, NULL));
-  digest_of(&single, SHORT_JOB("11"), one);
+/* Data by replica exchange are part of it. */
+static void any_number_of_workers_trains_the_same_bytes(void) {
+  char two[65], other[65];
   digest_of(&server, SHORT_JOB("11"), two);
-  CHECK_TEXT(one, two);
-  char other[65];
   digest_of(&server, SHORT_JOB("12"), other);
   CHECK(strcmp(other, two) != 0);
-  daemon_end(&single);
+  for (int workers = 1; workers <= 3; workers += 2) {
+    struct daemon mine;
+    char digest[65];
+    daemon_directory(&mine);
+    CHECK(daemon_start(&mine, workers, NULL));
+    digest_of(&mine, SHORT_JOB("11"), digest);
+    CHECK_TEXT(digest, two);
+    daemon_end(&mine);
+  }
+}
+
+static void any_number_of_workers_runs_the_same_chains(void) {
+  static const char body[] =
+      "{\"kind\":\"mcmc\",\"model\":\"example-harmonic-pair\",\"seed\":6,\"walkers\":29,"
+      "\"burn_in\":30,\"steps\":700,\"stride\":7,\"dataset\":\"pair-by-many\"}";
+  char digests[3][65];
+  for (int workers = 1; workers <= 3; workers++) {
+    struct daemon mine;
+    daemon_directory(&mine);
+    CHECK(daemon_start(&mine, workers, NULL));
+    struct answer job = run_job(&mine, body, 60, NULL);
+    CHECK_TEXT(answer_text(&job, "status"), "succeeded");
+    CHECK_INT(answer_number(&job, "result.energy_calls"), 29 * (730 + 32));
+    answer_free(&job);
+    struct answer rows = call(&mine, "GET", "/v1/datasets/pair-by-many", NULL);
+    const char *digest = answer_text(&rows, "digest");
+    snprintf(digests[workers - 1], 65, "%s", digest ? digest : "none");
+    answer_free(&rows);
+    daemon_end(&mine);
+  }
+  CHECK_INT(strlen(digests[0]), 64);
+  CHECK_TEXT(digests[1], digests[0]);
+  CHECK_TEXT(digests[2], digests[0]);
 }
 
 /* Kill -9 somewhere in the middle, twice; the digest is that of a quiet run. */
@@ -601,7 +628,8 @@ int main(int argc, char **argv) {
   RUN(an_idempotency_key_gives_the_same_job);
   RUN(events_are_listed_and_streamed_to_the_end);
   RUN(monte_carlo_makes_a_dataset_that_training_can_use);
-  RUN(one_worker_and_two_train_the_same_bytes);
+  RUN(any_number_of_workers_trains_the_same_bytes);
+  RUN(any_number_of_workers_runs_the_same_chains);
   RUN(a_killed_training_goes_on_to_the_same_bytes);
   RUN(a_killed_monte_carlo_goes_on_to_the_same_rows);
   RUN(a_terminated_daemon_goes_on_with_its_job);

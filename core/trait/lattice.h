@@ -1,6 +1,6 @@
 /* lattice.h - does an energy live on a periodic lattice? Found by trying, not by its name. */
-#ifndef BOLTZ_CORE_LATTICE_H
-#define BOLTZ_CORE_LATTICE_H
+#ifndef TRAIT_LATTICE_H
+#define TRAIT_LATTICE_H
 
 #include "boltz/energy.h"
 

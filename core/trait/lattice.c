@@ -1,41 +1,31 @@
 /* lattice.c - the symmetries of a periodic lattice, looked for in an energy. */
-#include "core/lattice.h"
+#include "core/trait/lattice.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "core/energy/points.h"
+#include "core/trait/trial.h"
 
-#define POINTS 32
 #define SITES_MIN 4
-/* u is a sum in another order after a step: of its last digits some are lost. */
-#define TOLERANCE 1e-9
 
 struct search {
-  const struct boltz_energy *energy;
-  struct boltz_batch x, y; /* [POINTS, dim] */
-  double u[POINTS], v[POINTS];
+  struct boltz_trial trial;
   int64_t sites, width;
-  struct boltz_arena *scratch;
 };
 
 static enum boltz_status begin(const struct boltz_energy *energy, struct boltz_arena *scratch,
                                struct search *s) {
-  *s = (struct search){.energy = energy, .scratch = scratch};
   s->width = energy->kind->site_width ? energy->kind->site_width(energy->settings) : 1;
   s->sites = energy->dim / s->width;
-  BOLTZ_TRY(boltz_batch_new(scratch, POINTS, energy->dim, &s->x));
-  BOLTZ_TRY(boltz_batch_new(scratch, POINTS, energy->dim, &s->y));
-  boltz_points_draw(energy->domain, 0, &s->x);
-  boltz_energy_eval(energy, energy->temperature, &s->x, s->u, NULL, scratch);
-  return BOLTZ_OK;
+  return boltz_trial_begin(energy, scratch, &s->trial);
 }
 
 /* Every site has the domains of the first. */
 static bool sites_are_alike(const struct search *s) {
-  const struct boltz_domain *domain = s->energy->domain;
-  if (s->sites * s->width != s->energy->dim) return false;
-  for (int j = 0; j < s->energy->dim; j++) {
+  const struct boltz_energy *energy = s->trial.energy;
+  const struct boltz_domain *domain = energy->domain;
+  if (s->sites * s->width != energy->dim) return false;
+  for (int j = 0; j < energy->dim; j++) {
     const struct boltz_domain *a = &domain[j], *b = &domain[j % s->width];
     if (a->type != b->type) return false;
     if (a->type != BOLTZ_REAL && (a->low != b->low || a->high != b->high)) return false;
@@ -45,19 +35,8 @@ static bool sites_are_alike(const struct search *s) {
 
 static void copy_site(const struct search *s, int64_t to, int64_t from) {
   for (int64_t k = 0; k < s->width; k++)
-    memcpy(s->y.col[to * s->width + k], s->x.col[from * s->width + k], POINTS * sizeof(double));
-}
-
-/* Is u the same at y? Points where it is not finite tell nothing. */
-static bool same_energy(struct search *s) {
-  int told = 0;
-  boltz_energy_eval(s->energy, s->energy->temperature, &s->y, s->v, NULL, s->scratch);
-  for (int i = 0; i < POINTS; i++) {
-    if (!isfinite(s->u[i]) && !isfinite(s->v[i])) continue;
-    if (!(fabs(s->u[i] - s->v[i]) <= TOLERANCE * (1 + fabs(s->u[i])))) return false;
-    told++;
-  }
-  return told > 0;
+    memcpy(s->trial.y.col[to * s->width + k], s->trial.x.col[from * s->width + k],
+           TRIAL_POINTS * sizeof(double));
 }
 
 /* One step along the axis whose neighbours lie `stride` sites apart. */
@@ -66,13 +45,13 @@ static bool step_is_a_symmetry(struct search *s, int64_t side, int64_t stride) {
     const int64_t at = site / stride % side;
     copy_site(s, site, site + ((at + 1) % side - at) * stride);
   }
-  return same_energy(s);
+  return boltz_trial_same(&s->trial);
 }
 
 static bool exchange_is_a_symmetry(struct search *s) {
   for (int64_t site = 0; site < s->sites; site++)
     copy_site(s, site, site == 0 ? 1 : site == 1 ? 0 : site);
-  return same_energy(s);
+  return boltz_trial_same(&s->trial);
 }
 
 static bool fits(struct search *s, int64_t a, int64_t b, int64_t c) {
@@ -80,25 +59,28 @@ static bool fits(struct search *s, int64_t a, int64_t b, int64_t c) {
          step_is_a_symmetry(s, c, 1);
 }
 
-static void set_sides(struct boltz_lattice *lattice, int64_t width, int64_t a, int64_t b,
-                      int64_t c) {
-  *lattice = (struct boltz_lattice){.width = width};
+static bool try_sides(struct search *s, int64_t a, int64_t b, int64_t c,
+                      struct boltz_lattice *lattice) {
   const int64_t side[BOLTZ_AXES_MAX] = {a, b, c};
+  if (c < 2 || a * b * c != s->sites || !fits(s, a, b, c)) return false;
+  lattice->width = s->width;
   for (int k = 0; k < BOLTZ_AXES_MAX; k++)
     if (side[k] > 1) lattice->side[lattice->axes++] = side[k];
+  return true;
 }
 
-/* As many axes as there are: a lattice of three has stripes that pass for one of two. */
+/* As many axes as there are: a lattice of three has stripes that pass for one of two. Of those of
+   equal sides, which most are, a trial or two tell. */
 static void look(struct search *s, struct boltz_lattice *lattice) {
-  const int64_t n = s->sites;
-  for (int axes = BOLTZ_AXES_MAX; axes >= 1; axes--)
-    for (int64_t a = axes == 3 ? 2 : 1; a <= (axes == 3 ? n : 1); a++)
-      for (int64_t b = axes >= 2 ? 2 : 1; n % a == 0 && b <= (axes >= 2 ? n / a : 1); b++) {
-        const int64_t c = n / a / b;
-        if (c < 2 || a * b * c != n || !fits(s, a, b, c)) continue;
-        set_sides(lattice, s->width, a, b, c);
-        return;
-      }
+  const int64_t n = s->sites, cube = llround(cbrt((double)n)), square = llround(sqrt((double)n));
+  if (try_sides(s, cube, cube, cube, lattice)) return;
+  if (try_sides(s, 1, square, square, lattice)) return;
+  for (int64_t a = 2; a <= n; a++)
+    for (int64_t b = 2; n % a == 0 && b <= n / a; b++)
+      if (try_sides(s, a, b, n / a / b, lattice)) return;
+  for (int64_t b = 2; b <= n; b++)
+    if (try_sides(s, 1, b, n / b, lattice)) return;
+  try_sides(s, 1, 1, n, lattice);
 }
 
 enum boltz_status boltz_lattice_find(const struct boltz_energy *energy, struct boltz_arena *scratch,
