@@ -429,6 +429,7 @@ static void run_and_die(const char *body, double step, int out) {
   }
   if (!comes_to(c.id, "running") || !has_advanced(c.id, step)) _exit(1);
   if (body && write(out, c.id, JOB_ID_SIZE) != JOB_ID_SIZE) _exit(1);
+  store_flush(server.store); /* a resume file that it came past is there */
   kill(getpid(), SIGKILL);
 }
 
