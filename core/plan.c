@@ -5,9 +5,9 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "core/rotation.h"
 #include "core/trait/lattice.h"
 #include "core/trait/quadratic.h"
+#include "core/trait/rotation.h"
 
 #define STAGE(member) offsetof(struct boltz_stage, member)
 
@@ -222,7 +222,7 @@ static void print_sites(struct boltz_text *text, const struct boltz_energy *ener
 /* ---- Vectors in the plane ---- */
 
 #define PLANAR_MASKS 6
-#define PLANAR_COUPLINGS (2 * PLANAR_MASKS)
+#define PLANAR_COUPLINGS (3 * PLANAR_MASKS)
 
 /* Of coordinates 2 p, a radius, and 2 p + 1, an angle: radii and angles in turn, then the first
    half of the vectors and the others, then every second one and the others. */
@@ -272,7 +272,7 @@ static void print_planar(struct boltz_text *text, const struct boltz_energy *ene
     boltz_text_puts(text, "{\"type\":\"spline_coupling\",");
     print_vectors(text, "fixed", energy, k, false);
     print_vectors(text, "moved", energy, k, true);
-    boltz_text_puts(text, "\"hidden\":[128,128]},");
+    boltz_text_puts(text, "\"hidden\":[64,64]},");
     if ((k + 1) % PLANAR_MASKS != 0) continue;
     boltz_text_puts(text, "{\"type\":\"circular_shift\",");
     print_angles(text, energy, "coordinates", 1, NULL);

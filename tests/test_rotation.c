@@ -1,7 +1,7 @@
 /* test_rotation.c - whether an energy knows directions is found by trying, whatever it is called.
  */
 #include "boltz/boltz.h"
-#include "core/rotation.h"
+#include "core/trait/rotation.h"
 #include "tests/check.h"
 #include "tests/examples.h"
 

@@ -1,7 +1,7 @@
 /* rotation.h - does an energy of vectors in the plane know directions? Found by trying, not by its
  * name. */
-#ifndef BOLTZ_CORE_ROTATION_H
-#define BOLTZ_CORE_ROTATION_H
+#ifndef TRAIT_ROTATION_H
+#define TRAIT_ROTATION_H
 
 #include "boltz/energy.h"
 
