@@ -79,8 +79,9 @@ static int couplings(const struct boltz_energy *energy) {
   return energy->dim == 2 ? 6 : 8;
 }
 
-/* A network has 23 outputs for every coordinate that a spline moves. */
-#define SPLINES_MOST 256
+/* A network has three outputs a bin for every coordinate that a spline moves. */
+#define SPLINES_MOST 256 /* coordinates, where affine maps will do */
+#define FINE_MOST 1024   /* coordinates whose curves have as many bins as usual */
 
 /* Which coordinates coupling k moves; NULL stands for lattice where there is none. */
 typedef bool mask(const struct boltz_energy *energy, const struct boltz_lattice *lattice, int k,
@@ -177,7 +178,7 @@ static void print_splines(struct boltz_text *text, const struct boltz_energy *en
   for (int k = 0; k < couplings(energy); k++) {
     if (k > 0) boltz_text_puts(text, ",");
     print_coupling(text, energy, NULL, half_is_moved, k);
-    boltz_text_puts(text, "\"hidden\":[64,64]}");
+    boltz_text_printf(text, "\"hidden\":[64,64],\"bins\":%d}", energy->dim > FINE_MOST ? 4 : 8);
     if (!periodic || k % 2 == 0) continue;
     boltz_text_puts(text, ",");
     print_shift(text, energy);
