@@ -65,9 +65,13 @@ static void put_useless(const struct quality *quality, struct boltz_text *text) 
   else
     boltz_text_printf(text,
                       "the data know a region that the flow hardly ever visits (ESS fraction "
-                      "%.2g by the data, %.2g by the flow's own samples): a mode is lost, and "
-                      "averages are wrong without it; train longer, or with more weight on ml",
-                      quality->ess_fraction_data, quality->ess_fraction);
+                      "%.2g by the data, %.2g by the flow's own samples): %s",
+                      quality->ess_fraction_data, quality->ess_fraction,
+                      quality->ess_fraction < QUALITY_FAIR
+                          ? "averages may be wrong by more than their error bars; train longer, or "
+                            "a larger flow"
+                          : "a mode is lost, and averages are wrong without it; train longer, or "
+                            "with more weight on ml");
 }
 
 static void put_poor(const struct quality *quality, struct boltz_text *text) {

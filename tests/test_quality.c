@@ -67,6 +67,14 @@ static void a_sampler_that_lost_a_mode_is_not_to_be_used(void) {
                  "and averages are wrong without it; train longer, or with more weight on ml.");
 }
 
+/* Of few samples that count nobody can say whether they lack a mode or are poor everywhere. */
+static void a_sampler_that_is_far_from_its_data_is_not_to_be_used(void) {
+  check_sentence((struct quality){20000, 0.01, 0.6, 0.0013}, QUALITY_IS_USELESS,
+                 "Do not use: the data know a region that the flow hardly ever visits (ESS "
+                 "fraction 0.0013 by the data, 0.01 by the flow's own samples): averages may be "
+                 "wrong by more than their error bars; train longer, or a larger flow.");
+}
+
 static void a_sampler_without_any_weight_is_not_to_be_used(void) {
   const char *sentence =
       "Do not use: not one of 20000 samples has a weight; train longer, or give the job more "
@@ -100,6 +108,7 @@ int main(int argc, char **argv) {
   RUN(a_fair_sampler_may_be_both);
   RUN(a_poor_sampler_says_what_to_do);
   RUN(a_sampler_that_lost_a_mode_is_not_to_be_used);
+  RUN(a_sampler_that_is_far_from_its_data_is_not_to_be_used);
   RUN(a_sampler_without_any_weight_is_not_to_be_used);
   RUN(a_sampler_that_no_data_were_asked_about_says_so);
   RUN(grades_change_at_the_thresholds);
