@@ -1,5 +1,5 @@
-/* plan.h - what to train when nobody said: flow, data and stages from an energy's domains and
- * dimension alone. */
+/* plan.h - what to train when nobody said: flow, data and stages from an energy's domains, its
+ * dimension and what trying it tells, never from its name. */
 #ifndef BOLTZ_PLAN_H
 #define BOLTZ_PLAN_H
 
