@@ -304,28 +304,35 @@ static void print_curves(struct boltz_text *text, const struct boltz_energy *ene
   boltz_text_puts(text, periodic ? "]}" : ",{\"type\":\"actnorm\"}]}");
 }
 
+/* What is told by trying, no longer than it takes to know. */
+static enum boltz_status print_flow(const struct boltz_energy *energy, struct boltz_arena *scratch,
+                                    struct boltz_text *text) {
+  struct boltz_lattice lattice = {0};
+  bool quadratic = false, rotation = false;
+  if (energy->dim <= HARMONIC_MOST) BOLTZ_TRY(boltz_quadratic_find(energy, scratch, &quadratic));
+  if (!quadratic) BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
+  if (!quadratic && lattice.axes == 0 && energy->dim <= SPLINES_MOST)
+    BOLTZ_TRY(boltz_rotation_find(energy, scratch, &rotation));
+  if (quadratic)
+    boltz_text_puts(text, harmonic);
+  else if (energy->dim == 1)
+    print_curves(text, energy);
+  else if (lattice.axes > 0)
+    print_sites(text, energy, &lattice);
+  else if (rotation)
+    print_planar(text, energy);
+  else if (count_periodic(energy) == 0 && energy->dim > SPLINES_MOST)
+    boltz_text_puts(text, affine);
+  else
+    print_splines(text, energy);
+  return text->failed ? BOLTZ_NO_MEMORY : BOLTZ_OK;
+}
+
 enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct boltz_arena *arena,
                                   struct boltz_flow_spec *spec) {
   struct boltz_text text = {0};
   struct boltz_json *object;
-  struct boltz_lattice lattice;
-  bool rotation, quadratic;
-  BOLTZ_TRY(boltz_lattice_find(energy, arena, &lattice));
-  BOLTZ_TRY(boltz_rotation_find(energy, arena, &rotation));
-  BOLTZ_TRY(boltz_quadratic_find(energy, arena, &quadratic));
-  if (quadratic && energy->dim <= HARMONIC_MOST)
-    boltz_text_puts(&text, harmonic);
-  else if (energy->dim == 1)
-    print_curves(&text, energy);
-  else if (lattice.axes > 0)
-    print_sites(&text, energy, &lattice);
-  else if (rotation && energy->dim <= SPLINES_MOST)
-    print_planar(&text, energy);
-  else if (count_periodic(energy) == 0 && energy->dim > SPLINES_MOST)
-    boltz_text_puts(&text, affine);
-  else
-    print_splines(&text, energy);
-  enum boltz_status status = text.failed ? BOLTZ_NO_MEMORY : BOLTZ_OK;
+  enum boltz_status status = print_flow(energy, arena, &text);
   if (status == BOLTZ_OK) status = boltz_json_parse(text.data, text.size, 8, arena, &object);
   boltz_text_free(&text);
   BOLTZ_TRY(status);
@@ -338,44 +345,42 @@ enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct bolt
 #define MOVED_MOST 1048576.0 /* coordinates of all walkers at all temperatures */
 #define WALKERS_LEAST 2
 
-/* What few coordinates cost little: more data leave less of their noise in the flow. A lattice
-   shows its network every site of a row; a quadratic form is only looked at once more. */
-static double data_steps(const struct boltz_energy *energy, bool lattice, bool quadratic) {
-  if (quadratic) return 1000;
-  return fmin(fmax(320000.0 / energy->dim, lattice ? 5000 : 20000), 80000);
+/* Does one network learn from every site of a row? */
+static bool learns_from_sites(const struct boltz_flow *flow) {
+  for (int i = 0; i < flow->nlayers; i++)
+    if (flow->layers[i].sites > 1) return true;
+  return false;
 }
 
-enum boltz_status boltz_plan_explore(const struct boltz_energy *energy, struct boltz_arena *scratch,
-                                     struct boltz_explore_options *options) {
-  struct boltz_lattice lattice;
-  bool quadratic;
-  BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
-  BOLTZ_TRY(boltz_quadratic_find(energy, scratch, &quadratic));
-  const double steps = data_steps(energy, lattice.axes > 0, quadratic);
+/* What few coordinates cost little: more data leave less of their noise in the flow. Where nothing
+   is trained, they are only looked at once more. */
+static double data_steps(const struct boltz_flow *flow) {
+  if (flow->nw == flow->base.nw) return 1000;
+  return fmin(fmax(320000.0 / flow->dim, learns_from_sites(flow) ? 5000 : 20000), 80000);
+}
+
+void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_flow *flow,
+                        struct boltz_explore_options *options) {
   *options = (struct boltz_explore_options){.walkers = 64,
                                             .rungs = 0,
                                             .hot = 32,
                                             .burn_in = 2000,
-                                            .steps = (uint64_t)steps / 20 * 20,
+                                            .steps = (uint64_t)data_steps(flow) / 20 * 20,
                                             .stride = 20};
   const double one = (double)boltz_explore_rungs(energy->dim, options) * energy->dim;
   while (options->walkers > WALKERS_LEAST && (double)options->walkers * one > MOVED_MOST)
     options->walkers /= 2;
-  return BOLTZ_OK;
 }
 
-enum boltz_status boltz_plan_stages(const struct boltz_energy *energy, struct boltz_arena *scratch,
-                                    struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
-  struct boltz_lattice lattice;
-  BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
+void boltz_plan_stages(const struct boltz_flow *flow,
+                       struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
   stages[0] = (struct boltz_stage){.steps = 4000,
-                                   .batch = lattice.axes > 0 ? 250 : 1000, /* times its sites */
+                                   .batch = learns_from_sites(flow) ? 250 : 1000,
                                    .learning_rate = 2e-3,
                                    .final_learning_rate = 0.003,
                                    .warm_up = 50,
                                    .ml = 1,
                                    .clip_norm = 10};
-  return BOLTZ_OK;
 }
 
 double boltz_plan_energy_high(const struct boltz_energy *energy, const struct boltz_batch *data,

@@ -113,7 +113,7 @@ static void models_of_many_coordinates_have_a_flow(void) {
     CHECK_INT(boltz_flow_new(&spec, energy.dim, arena, &flow), BOLTZ_OK);
     CHECK(flow.nw < 1 << 25);
     struct boltz_explore_options options;
-    CHECK_INT(boltz_plan_explore(&energy, arena, &options), BOLTZ_OK);
+    boltz_plan_explore(&energy, &flow, &options);
     CHECK(options.walkers >= 2);
     CHECK(options.walkers * (size_t)boltz_explore_rungs(energy.dim, &options) *
               (size_t)energy.dim <=
@@ -135,20 +135,46 @@ static void a_quadratic_form_needs_no_training(void) {
   boltz_arena_close(arena);
 }
 
-static void few_coordinates_get_more_data(void) {
+/* Defaults of data and stages follow from the flow that is trained, whoever chose it. */
+static void data_and_batches_are_those_of_the_flow(void) {
+  static const char own[] =
+      "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":1,\"hidden\":[4]},{\"type\":\"actnorm\"}]}";
   const struct {
-    const char *kind;
+    const char *kind, *settings, *flow; /* NULL: the planned one */
     uint64_t steps;
-  } cases[] = {{"double_well", 80000}, {"dw4", 53320}, {"phi4", 8880}};
+    int64_t batch; /* 0: nothing is trained */
+  } cases[] = {{"double_well", "{}", NULL, 80000, 1000},
+               {"dw4", "{}", NULL, 53320, 1000},
+               {"phi4", "{\"L\":6}", NULL, 8880, 250},
+               {"phi4", "{\"L\":6}", own, 20000, 1000},
+               {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", NULL, 1000, 0},
+               {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", own, 80000, 1000}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct boltz_arena *arena = boltz_arena_open(0);
     struct boltz_energy energy;
     struct boltz_explore_options options;
+    struct boltz_stage stages[BOLTZ_PLAN_STAGES];
+    struct boltz_flow_spec spec;
+    struct boltz_flow flow;
+    struct boltz_json *json;
     const struct boltz_energy_kind *kind = boltz_energy_kind_find(cases[c].kind);
-    CHECK_INT(boltz_energy_new(kind, example_settings(arena, kind), 1, arena, &energy), BOLTZ_OK);
-    CHECK_INT(boltz_plan_explore(&energy, arena, &options), BOLTZ_OK);
+    void *settings = settings_of(arena, kind, cases[c].settings);
+    CHECK_INT(boltz_energy_new(kind, settings, 1, arena, &energy), BOLTZ_OK);
+    if (cases[c].flow) {
+      CHECK_INT(boltz_json_parse(own, sizeof own - 1, 8, arena, &json), BOLTZ_OK);
+      CHECK_INT(boltz_flow_spec_parse(json, energy.dim, arena, &spec), BOLTZ_OK);
+    } else {
+      CHECK_INT(boltz_plan_flow(&energy, arena, &spec), BOLTZ_OK);
+    }
+    CHECK_INT(boltz_flow_new(&spec, energy.dim, arena, &flow), BOLTZ_OK);
+    boltz_plan_explore(&energy, &flow, &options);
     CHECK_INT(options.steps, cases[c].steps);
     CHECK_INT(options.steps % options.stride, 0);
+    boltz_plan_stages(&flow, stages);
+    if (cases[c].batch)
+      CHECK_INT(stages[0].batch, cases[c].batch);
+    else
+      CHECK_INT(flow.nw, flow.base.nw);
     boltz_arena_close(arena);
   }
 }
@@ -159,6 +185,6 @@ int main(int argc, char **argv) {
   RUN(a_planned_flow_of_vectors_does_not_know_directions);
   RUN(models_of_many_coordinates_have_a_flow);
   RUN(a_quadratic_form_needs_no_training);
-  RUN(few_coordinates_get_more_data);
+  RUN(data_and_batches_are_those_of_the_flow);
   return check_report();
 }

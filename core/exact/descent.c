@@ -1,39 +1,29 @@
-/* descent.c - down to a minimum by Barzilai and Borwein's steps, and Helmert's coordinates. */
+/* descent.c - down to a minimum, and Helmert's coordinates. */
 #include <math.h>
 
 #include "core/exact/routes.h"
+#include "core/linear/descent.h"
 
 #define STEPS 5000
-#define FIRST_STEP 1e-4
-#define LONGEST_STEP 1e-2
-
-/* One step; the squared size of the gradient before it. g holds the gradient of the last step. */
-static double descend_once(const struct boltz_energy *energy, struct boltz_batch *y,
-                           struct boltz_batch *g, double *before, double *step, double *u,
-                           struct boltz_arena *scratch) {
-  double size = 0, change = 0, curvature = 0;
-  for (int j = 0; j < energy->dim; j++) before[j] = g->col[j][0];
-  boltz_energy_eval(energy, energy->temperature, y, u, g, scratch);
-  for (int j = 0; j < energy->dim; j++) {
-    const double moved = -*step * before[j], dg = g->col[j][0] - before[j];
-    size += g->col[j][0] * g->col[j][0], change += moved * moved, curvature += moved * dg;
-  }
-  if (curvature > 0) *step = fmin(change / curvature, LONGEST_STEP);
-  for (int j = 0; j < energy->dim; j++) y->col[j][0] -= *step * g->col[j][0];
-  return size;
-}
 
 enum boltz_status boltz_exact_descend(const struct boltz_energy *energy, struct boltz_batch *y,
                                       double *u, struct boltz_arena *scratch) {
-  double *before = BOLTZ_NEW_ARRAY(scratch, (size_t)energy->dim, double), step = FIRST_STEP;
+  struct boltz_descent *descent;
   struct boltz_batch g;
+  bool more = true;
   BOLTZ_TRY(boltz_batch_new(scratch, 1, energy->dim, &g));
-  if (!before) return BOLTZ_NO_MEMORY;
-  for (int j = 0; j < energy->dim; j++) g.col[j][0] = 0;
-  for (int k = 0; k < STEPS; k++)
-    if (descend_once(energy, y, &g, before, &step, u, scratch) < 1e-16) return BOLTZ_OK;
-  return boltz_fail(BOLTZ_OUT_OF_RANGE, "%s: no minimum in %d steps down", energy->kind->name,
-                    STEPS);
+  BOLTZ_TRY(boltz_descent_new(y, scratch, &descent));
+  for (int k = 0; more && k < STEPS; k++) {
+    boltz_energy_eval(energy, energy->temperature, boltz_descent_trial(descent), u, &g, scratch);
+    more = boltz_descent_advance(descent, u, &g);
+  }
+  const struct boltz_descent_row found = boltz_descent_row(descent, 0);
+  if (more || !isfinite(found.u))
+    return boltz_fail(BOLTZ_OUT_OF_RANGE, "%s: no minimum in %d steps down", energy->kind->name,
+                      STEPS);
+  for (int j = 0; j < energy->dim; j++) y->col[j][0] = found.x[j];
+  *u = found.u;
+  return BOLTZ_OK;
 }
 
 void boltz_exact_helmert(int particles, int space, const double *x, double *y) {

@@ -8,8 +8,6 @@
 #include <math.h>
 
 #include "core/layer/conditioner.h"
-#include "core/nn/mlp.h"
-#include "core/nn/narrow.h"
 
 struct additive_coupling {
   struct boltz_ints fixed, moved, hidden;
@@ -73,13 +71,8 @@ static enum boltz_status serve(const struct boltz_layer *layer, const struct bol
                                enum boltz_precision precision, const struct boltz_batch *x,
                                struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
   const struct plan *plan = layer->plan;
-  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
-  struct boltz_narrow *narrow = NULL;
-  if (!a) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_narrow_new(&plan->shift, boltz_layer_flat(layer, w), boltz_layer_packed(layer, w),
-                             precision, x->n, a, arena, scratch, &narrow));
-  *out = narrow;
-  return BOLTZ_OK;
+  return boltz_conditioner_serve(&plan->conditioner, &plan->shift, layer, w, precision, x, arena,
+                                 scratch, out);
 }
 
 /* ---- Both ways ---- */
@@ -89,12 +82,8 @@ static const float *ask(const struct boltz_layer *layer, const struct boltz_weig
                         const struct boltz_batch *x, struct tape *tape,
                         struct boltz_arena *scratch) {
   const struct plan *plan = layer->plan;
-  const struct boltz_narrow *served = boltz_layer_served(layer, w);
-  const float *packed = boltz_layer_packed(layer, w);
-  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
-  if (!a) return NULL;
-  if (served) return boltz_narrow_forward(&plan->shift, served, packed, x->n, a, scratch);
-  return boltz_mlp_forward(&plan->shift, packed, x->n, a, tape ? &tape->shift : NULL, scratch);
+  return boltz_conditioner_ask(&plan->conditioner, &plan->shift, layer, w, x,
+                               tape ? &tape->shift : NULL, scratch);
 }
 
 static void shift_columns(const struct boltz_ints *moved, enum boltz_direction direction,
@@ -141,13 +130,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
       gt[i * ld + m] = (float)(direction == BOLTZ_TO_X ? column[i] : -column[i]);
   }
   shift_columns(plan->moved, back, tape->t, x);
-  const float *ga = gt ? boltz_mlp_backward(&plan->shift, w->turned + layer->t_offset, &tape->shift,
-                                            gt, gw, scratch)
-                       : NULL;
-  if (ga)
-    boltz_conditioner_back(&plan->conditioner, x, ga, g);
-  else
-    gw[0] = NAN;
+  boltz_conditioner_learn(&plan->conditioner, &plan->shift, layer, w, &tape->shift, gt, x, g, gw,
+                          scratch);
 }
 
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {

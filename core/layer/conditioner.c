@@ -1,10 +1,13 @@
 /* conditioner.c - the fixed coordinates of a coupling: checked, brought to networks, and back. */
 #include "core/layer/conditioner.h"
 
+#include <math.h>
+
 #include "core/base/coordinates.h"
 #include "core/base/vmath.h"
 #include "core/kernel/kernel.h"
 #include "core/layer/period.h"
+#include "core/nn/narrow.h"
 
 /* Of all sites of a lattice together. */
 #define SEEN_MAX 262144
@@ -268,4 +271,47 @@ void boltz_conditioner_back(const struct conditioner *c, const struct boltz_batc
       else
         for (size_t i = 0; i < g->n; i++) g->col[j][i] += (double)from[i * ld];
     }
+}
+
+/* ---- One network ---- */
+
+enum boltz_status boltz_conditioner_serve(const struct conditioner *c, const struct boltz_mlp *net,
+                                          const struct boltz_layer *layer,
+                                          const struct boltz_weights *w,
+                                          enum boltz_precision precision,
+                                          const struct boltz_batch *x, struct boltz_arena *arena,
+                                          struct boltz_arena *scratch, void **served) {
+  const float *a = boltz_conditioner_gather(c, x, scratch);
+  struct boltz_narrow *narrow = NULL;
+  if (!a) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_narrow_new(net, boltz_layer_flat(layer, w), boltz_layer_packed(layer, w),
+                             precision, c->sites * x->n, a, arena, scratch, &narrow));
+  *served = narrow;
+  return BOLTZ_OK;
+}
+
+const float *boltz_conditioner_ask(const struct conditioner *c, const struct boltz_mlp *net,
+                                   const struct boltz_layer *layer, const struct boltz_weights *w,
+                                   const struct boltz_batch *x, struct boltz_mlp_tape *tape,
+                                   struct boltz_arena *scratch) {
+  const struct boltz_narrow *served = boltz_layer_served(layer, w);
+  const float *packed = boltz_layer_packed(layer, w);
+  const size_t rows = c->sites * x->n;
+  const float *a = boltz_conditioner_gather(c, x, scratch);
+  if (!a) return NULL;
+  if (served) return boltz_narrow_forward(net, served, packed, rows, a, scratch);
+  return boltz_mlp_forward(net, packed, rows, a, tape, scratch);
+}
+
+void boltz_conditioner_learn(const struct conditioner *c, const struct boltz_mlp *net,
+                             const struct boltz_layer *layer, const struct boltz_weights *w,
+                             const struct boltz_mlp_tape *tape, const float *gy,
+                             const struct boltz_batch *x, struct boltz_batch *g, float *gw,
+                             struct boltz_arena *scratch) {
+  const float *ga =
+      gy ? boltz_mlp_backward(net, w->turned + layer->t_offset, tape, gy, gw, scratch) : NULL;
+  if (ga)
+    boltz_conditioner_back(c, x, ga, g);
+  else
+    gw[0] = NAN;
 }

@@ -11,6 +11,7 @@
 #define LAYER_CONDITIONER_H
 
 #include "boltz/layer.h"
+#include "core/nn/mlp.h"
 
 /** Sites in row-major order, periodic in every direction, the same number of coordinates each. */
 struct conditioner_lattice {
@@ -60,5 +61,31 @@ const float *boltz_conditioner_gather(const struct conditioner *conditioner,
 /** Add to g what dJ/d(rows), ga [sites n, ld(width)], means for the fixed coordinates of x. */
 void boltz_conditioner_back(const struct conditioner *conditioner, const struct boltz_batch *x,
                             const float *ga, struct boltz_batch *g);
+
+/* ---- A layer whose only network sees what the conditioner gathers ---- */
+
+/** The layer's serve(). */
+enum boltz_status boltz_conditioner_serve(const struct conditioner *conditioner,
+                                          const struct boltz_mlp *net,
+                                          const struct boltz_layer *layer,
+                                          const struct boltz_weights *w,
+                                          enum boltz_precision precision,
+                                          const struct boltz_batch *x, struct boltz_arena *arena,
+                                          struct boltz_arena *scratch, void **served);
+
+/** What the network says [sites n, ld(outputs)], as it is served; with a tape, in float. NULL:
+ * scratch is exhausted. */
+const float *boltz_conditioner_ask(const struct conditioner *conditioner,
+                                   const struct boltz_mlp *net, const struct boltz_layer *layer,
+                                   const struct boltz_weights *w, const struct boltz_batch *x,
+                                   struct boltz_mlp_tape *tape, struct boltz_arena *scratch);
+
+/** From gy [sites n, ld(outputs)], NULL where scratch was exhausted, to the weights' gradient gw
+ * and that of x, added to g. Exhausted scratch leaves NaN in gw. */
+void boltz_conditioner_learn(const struct conditioner *conditioner, const struct boltz_mlp *net,
+                             const struct boltz_layer *layer, const struct boltz_weights *w,
+                             const struct boltz_mlp_tape *tape, const float *gy,
+                             const struct boltz_batch *x, struct boltz_batch *g, float *gw,
+                             struct boltz_arena *scratch);
 
 #endif

@@ -14,7 +14,6 @@
 #include "core/base/vmath.h"
 #include "core/layer/conditioner.h"
 #include "core/layer/rq_spline.h"
-#include "core/nn/narrow.h"
 
 /* Of a network: weights, tapes and gradients grow with them, several couplings share them. */
 #define OUTPUTS_MAX 32768
@@ -98,6 +97,7 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
   BOLTZ_TRY(boltz_mlp_new(plan->conditioner.width, &s->hidden, plan->outputs,
                           boltz_activation_of(s->activation), arena, &plan->net));
   layer->plan = plan;
+  layer->sites = s->lattice.sides.n > 0 ? plan->conditioner.sites : 0;
   layer->nw = plan->net.nw;
   layer->npacked = plan->net.npacked;
   layer->nturned = plan->net.nturned;
@@ -134,14 +134,8 @@ static enum boltz_status serve(const struct boltz_layer *layer, const struct bol
                                enum boltz_precision precision, const struct boltz_batch *x,
                                struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
   const struct plan *plan = layer->plan;
-  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
-  struct boltz_narrow *narrow = NULL;
-  if (!a) return BOLTZ_NO_MEMORY;
-  BOLTZ_TRY(boltz_narrow_new(&plan->net, boltz_layer_flat(layer, w), boltz_layer_packed(layer, w),
-                             precision, x->n * plan->conditioner.sites, a, arena, scratch,
-                             &narrow));
-  *out = narrow;
-  return BOLTZ_OK;
+  return boltz_conditioner_serve(&plan->conditioner, &plan->net, layer, w, precision, x, arena,
+                                 scratch, out);
 }
 
 /* ---- Both ways ---- */
@@ -151,13 +145,8 @@ static const float *ask(const struct boltz_layer *layer, const struct boltz_weig
                         const struct boltz_batch *x, struct tape *tape,
                         struct boltz_arena *scratch) {
   const struct plan *plan = layer->plan;
-  const struct boltz_narrow *served = boltz_layer_served(layer, w);
-  const float *packed = boltz_layer_packed(layer, w);
-  const size_t rows = plan->conditioner.sites * x->n;
-  const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
-  if (!a) return NULL;
-  if (served) return boltz_narrow_forward(&plan->net, served, packed, rows, a, scratch);
-  return boltz_mlp_forward(&plan->net, packed, rows, a, tape ? &tape->net : NULL, scratch);
+  return boltz_conditioner_ask(&plan->conditioner, &plan->net, layer, w, x,
+                               tape ? &tape->net : NULL, scratch);
 }
 
 /* Where the parameters of a moved coordinate start among [sites n, ld(outputs)]. */
@@ -222,13 +211,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
                       g->col[moved->coordinate], gr + from, work);
     memcpy(column, in, n * sizeof *column);
   }
-  const float *ga = work && gr ? boltz_mlp_backward(&plan->net, w->turned + layer->t_offset,
-                                                    &tape->net, gr, gw, scratch)
-                               : NULL;
-  if (ga)
-    boltz_conditioner_back(&plan->conditioner, x, ga, g);
-  else
-    gw[0] = NAN;
+  boltz_conditioner_learn(&plan->conditioner, &plan->net, layer, w, &tape->net, work ? gr : NULL, x,
+                          g, gw, scratch);
 }
 
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {

@@ -106,6 +106,7 @@ struct boltz_layer {
   size_t p_offset, npacked;          /* its share of weights.packed */
   size_t t_offset, nturned;          /* its share of weights.turned */
   int tensors;                       /* how many it has */
+  size_t sites;                      /* of a lattice that one network serves; 0: none */
 };
 
 static inline const float *boltz_layer_flat(const struct boltz_layer *layer,

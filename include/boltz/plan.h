@@ -12,17 +12,15 @@
 enum boltz_status boltz_plan_flow(const struct boltz_energy *energy, struct boltz_arena *arena,
                                   struct boltz_flow_spec *spec);
 
-/** A Monte Carlo run by replica exchange that makes its training data. Errors: NO_MEMORY. */
-enum boltz_status boltz_plan_explore(const struct boltz_energy *energy, struct boltz_arena *scratch,
-                                     struct boltz_explore_options *options);
+/** A Monte Carlo run by replica exchange that makes the training data of a flow. */
+void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_flow *flow,
+                        struct boltz_explore_options *options);
 
 #define BOLTZ_PLAN_STAGES 1
 
-/** Stages that train such a flow well on two cores within a minute: maximum likelihood on data of
- * replica exchange, which covers every well that was found; J_KL is for who has no such data.
- * Errors: NO_MEMORY. */
-enum boltz_status boltz_plan_stages(const struct boltz_energy *energy, struct boltz_arena *scratch,
-                                    struct boltz_stage stages[BOLTZ_PLAN_STAGES]);
+/** Stages that train a flow well on two cores within minutes: maximum likelihood on data of
+ * replica exchange, which covers every well that was found; J_KL is for who has no such data. */
+void boltz_plan_stages(const struct boltz_flow *flow, struct boltz_stage stages[BOLTZ_PLAN_STAGES]);
 
 /** Table of a stage's settings, with defaults that make sense alone. */
 extern const struct boltz_field boltz_stage_fields[];

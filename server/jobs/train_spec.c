@@ -203,10 +203,11 @@ static enum boltz_status parse_flow(struct job *job, const struct boltz_json *no
 }
 
 static enum boltz_status parse_data(struct job *job, const struct boltz_json *node, bool restart,
-                                    struct train_data *data, const char **reason) {
+                                    const struct boltz_flow *flow, struct train_data *data,
+                                    const char **reason) {
   struct boltz_explore_options plan;
   if (!node || node->type == BOLTZ_JSON_NULL) {
-    BOLTZ_TRY(boltz_plan_explore(&job->model->energy, job->arena, &plan));
+    boltz_plan_explore(&job->model->energy, flow, &plan);
     *data = (struct train_data){.walkers = (int64_t)plan.walkers,
                                 .rungs = plan.rungs,
                                 .hot = plan.hot,
@@ -281,7 +282,8 @@ static enum boltz_status parse_stages(struct job *job, const struct boltz_json *
     spec->nstages = BOLTZ_PLAN_STAGES;
     spec->stages = BOLTZ_NEW_ARRAY(job->arena, BOLTZ_PLAN_STAGES, struct boltz_stage);
     if (!spec->stages) return BOLTZ_NO_MEMORY;
-    return boltz_plan_stages(&job->model->energy, job->arena, spec->stages);
+    boltz_plan_stages(flow, spec->stages);
+    return BOLTZ_OK;
   }
   if (node->type != BOLTZ_JSON_ARRAY || node->numbers)
     return boltz_fail_at(BOLTZ_WRONG_TYPE, "/stages", "stages must be a list of objects");
@@ -366,7 +368,7 @@ enum boltz_status train_parse(struct job *job, const struct boltz_json *body, bo
   struct boltz_flow flow;
   BOLTZ_TRY(parse_flow(job, boltz_json_member(body, "flow"), restart, spec, reason));
   BOLTZ_TRY(check_flow(job, spec, &flow));
-  BOLTZ_TRY(parse_data(job, boltz_json_member(body, "data"), restart, &spec->data, reason));
+  BOLTZ_TRY(parse_data(job, boltz_json_member(body, "data"), restart, &flow, &spec->data, reason));
   BOLTZ_TRY(parse_stages(job, boltz_json_member(body, "stages"), &flow, spec));
   BOLTZ_TRY(check_data(job, spec));
   job->seed = spec->seed;
