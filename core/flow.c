@@ -61,6 +61,7 @@ enum boltz_status boltz_flow_new(const struct boltz_flow_spec *spec, int dim,
     const enum boltz_status status = boltz_layer_build(layer, domain, arena);
     if (status != BOLTZ_OK) return boltz_fail_under(status, "/layers/%d", i);
     layer->tensors = count_tensors(layer);
+    flow->log_copies += layer->log_copies;
     flow->nw += layer->nw;
     flow->npacked += layer->npacked;
     flow->nturned += layer->nturned;
@@ -146,23 +147,31 @@ static void spoil_overflows(const struct boltz_batch *x, double *log_det) {
   for (int j = 0; j < x->dim; j++) add(x->n, 0, x->col[j], log_det);
 }
 
-/* All layers on the way, some rows at a time; log_det is added to. */
+static bool pass(const struct boltz_layer *layer, const struct boltz_weights *weights,
+                 enum boltz_direction direction, const uint64_t *key, struct boltz_batch *x,
+                 double *log_det, struct boltz_arena *scratch) {
+  const struct boltz_mark mark = boltz_arena_mark(scratch);
+  layer->kind->apply(layer, weights, direction, x, log_det, NULL, scratch);
+  const bool done = !key || !layer->kind->scatter || layer->kind->scatter(layer, key, x, scratch);
+  boltz_arena_release(scratch, mark);
+  return done;
+}
+
+/* All layers on the way, some rows at a time; log_det is added to. With a key [n], rows go among
+   their copies. */
 static void push_rows(const struct boltz_flow *flow, const struct boltz_weights *weights,
-                      enum boltz_direction direction, struct boltz_batch *x, double *log_det,
-                      struct boltz_arena *scratch) {
+                      enum boltz_direction direction, const uint64_t *key, struct boltz_batch *x,
+                      double *log_det, struct boltz_arena *scratch) {
   const size_t together = weights->precision == BOLTZ_TABLE ? ROWS_OF_TABLES : ROWS_OF_NETWORKS;
   for (size_t at = 0; at < x->n; at += together) {
     const struct boltz_mark mark = boltz_arena_mark(scratch);
     struct boltz_batch rows;
     const size_t n = x->n - at < together ? x->n - at : together;
-    const bool room = boltz_batch_view(scratch, x, at, n, &rows) == BOLTZ_OK;
+    bool room = boltz_batch_view(scratch, x, at, n, &rows) == BOLTZ_OK;
+    for (int step = 0; room && step < flow->nlayers; step++)
+      room = pass(&flow->layers[layer_at(flow, direction, step)], weights, direction,
+                  key ? key + at : NULL, &rows, log_det + at, scratch);
     if (!room) fill(log_det + at, n, NAN);
-    for (int step = 0; room && step < flow->nlayers; step++) {
-      const struct boltz_layer *layer = &flow->layers[layer_at(flow, direction, step)];
-      const struct boltz_mark inner = boltz_arena_mark(scratch);
-      layer->kind->apply(layer, weights, direction, &rows, log_det + at, NULL, scratch);
-      boltz_arena_release(scratch, inner);
-    }
     boltz_arena_release(scratch, mark);
   }
 }
@@ -171,8 +180,20 @@ void boltz_flow_transform(const struct boltz_flow *flow, const struct boltz_weig
                           enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                           struct boltz_arena *scratch) {
   fill(log_det, x->n, 0);
-  push_rows(flow, weights, direction, x, log_det, scratch);
+  push_rows(flow, weights, direction, NULL, x, log_det, scratch);
   spoil_overflows(x, log_det);
+}
+
+/* Random bits of a row: its latents' own, mixed. */
+static void take_keys(const struct boltz_batch *z, uint64_t *key) {
+  memset(key, 0, z->n * sizeof *key);
+  for (int j = 0; j < z->dim; j++)
+    for (size_t i = 0; i < z->n; i++) {
+      uint64_t bits;
+      memcpy(&bits, &z->col[j][i], sizeof bits);
+      key[i] = (key[i] ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
+      key[i] ^= key[i] >> 29;
+    }
 }
 
 void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights *weights,
@@ -188,7 +209,9 @@ void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights
    stands for another latent than the one that it was made of. */
 #define COARSE 1e-12
 
-static bool is_coarse(const struct boltz_flow *flow, const struct boltz_batch *x, size_t i) {
+static bool is_coarse(const struct boltz_flow *flow, const struct boltz_batch *x,
+                      const double *log_q, size_t i) {
+  if (log_q[i] == INFINITY) return false; /* it has no weight anywhere near there */
   for (int j = 0; j < x->dim; j++) {
     const struct boltz_domain *domain = &flow->domain[j];
     if (domain->type != BOLTZ_INTERVAL) continue;
@@ -205,28 +228,32 @@ static void look_again(const struct boltz_flow *flow, const struct boltz_weights
   size_t n = 0, at = 0;
   bool ends = false;
   for (int j = 0; j < x->dim; j++) ends |= flow->domain[j].type == BOLTZ_INTERVAL;
-  for (size_t i = 0; ends && i < x->n; i++) n += is_coarse(flow, x, i);
+  for (size_t i = 0; ends && i < x->n; i++) n += is_coarse(flow, x, log_q, i);
   if (n == 0) return;
   double *again = boltz_arena_scratch(scratch, n, sizeof *again);
   const bool room = again && boltz_batch_new(scratch, n, x->dim, &rows) == BOLTZ_OK;
   for (size_t i = 0; room && i < x->n; i++)
-    if (is_coarse(flow, x, i)) boltz_batch_copy(&rows, at++, x, i, 1);
+    if (is_coarse(flow, x, log_q, i)) boltz_batch_copy(&rows, at++, x, i, 1);
   if (room) boltz_flow_log_density(flow, weights, &rows, again, scratch);
   at = 0;
   for (size_t i = 0; i < x->n; i++)
-    if (is_coarse(flow, x, i)) log_q[i] = room ? again[at++] : NAN;
+    if (is_coarse(flow, x, log_q, i)) log_q[i] = room ? again[at++] : NAN;
 }
 
 void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *weights,
                      struct boltz_batch *x, double *log_q, struct boltz_arena *scratch) {
   const struct boltz_mark mark = boltz_arena_mark(scratch);
-  double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
-  if (!log_det) return fill(log_q, x->n, NAN);
+  double *log_det = boltz_arena_alloc(scratch, x->n, sizeof *log_det);
+  uint64_t *key = NULL;
+  if (log_det && flow->log_copies > 0) key = boltz_arena_scratch(scratch, x->n, sizeof *key);
+  if (!log_det || (flow->log_copies > 0 && !key)) return fill(log_q, x->n, NAN);
+  if (key) take_keys(x, key);
 
-  /* log q(x) = log p0(z) - log|det dx/dz| */
+  /* log q(x) = log p0(z) - log|det dx/dz| - ln copies */
   boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
-  boltz_flow_transform(flow, weights, BOLTZ_TO_X, x, log_det, scratch);
-  add(x->n, -1, log_det, log_q);
+  push_rows(flow, weights, BOLTZ_TO_X, key, x, log_det, scratch);
+  spoil_overflows(x, log_det);
+  for (size_t i = 0; i < x->n; i++) log_q[i] -= log_det[i] + flow->log_copies;
   look_again(flow, weights, x, log_q, scratch);
   boltz_arena_release(scratch, mark);
 }
@@ -237,10 +264,10 @@ void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_we
   double *log_det = boltz_arena_scratch(scratch, x->n, sizeof *log_det);
   if (!log_det) return fill(log_q, x->n, NAN);
 
-  /* log q(x) = log p0(z) + log|det dz/dx| */
+  /* log q(x) = log p0(z) + log|det dz/dx| - ln copies */
   boltz_flow_transform(flow, weights, BOLTZ_TO_Z, x, log_det, scratch);
   boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
-  add(x->n, 1, log_det, log_q);
+  for (size_t i = 0; i < x->n; i++) log_q[i] += log_det[i] - flow->log_copies;
   boltz_arena_release(scratch, mark);
 }
 

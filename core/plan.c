@@ -5,9 +5,11 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "core/trait/alike.h"
 #include "core/trait/lattice.h"
 #include "core/trait/quadratic.h"
 #include "core/trait/rotation.h"
+#include "core/trait/trial.h"
 
 #define STAGE(member) offsetof(struct boltz_stage, member)
 
@@ -83,14 +85,12 @@ static int couplings(const struct boltz_energy *energy) {
 #define SPLINES_MOST 256 /* coordinates, where affine maps will do */
 #define FINE_MOST 1024   /* coordinates whose curves have as many bins as usual */
 
-/* Which coordinates coupling k moves; NULL stands for lattice where there is none. */
-typedef bool mask(const struct boltz_energy *energy, const struct boltz_lattice *lattice, int k,
-                  int j);
+/* Which coordinates coupling k moves; `trait` is what was found in the energy, or NULL. */
+typedef bool mask(const struct boltz_energy *energy, const void *trait, int k, int j);
 
 /* Of two couplings each half in turn, of the next two every second one. */
-static bool half_is_moved(const struct boltz_energy *energy, const struct boltz_lattice *lattice,
-                          int k, int j) {
-  (void)lattice;
+static bool half_is_moved(const struct boltz_energy *energy, const void *trait, int k, int j) {
+  (void)trait;
   const bool first = k % 4 < 2 ? j < (energy->dim + 1) / 2 : j % 2 == 0;
   return first != (k % 2 == 0);
 }
@@ -104,20 +104,20 @@ static bool is_odd(const struct boltz_lattice *lattice, int64_t site) {
 }
 
 /* Every second site, then the others; then of sites that have several coordinates each in turn. */
-static bool site_is_moved(const struct boltz_energy *energy, const struct boltz_lattice *lattice,
-                          int k, int j) {
+static bool site_is_moved(const struct boltz_energy *energy, const void *trait, int k, int j) {
+  const struct boltz_lattice *lattice = trait;
   (void)energy;
   const int64_t width = lattice->width, turn = k % (width > 1 ? 2 + width : 2);
   return turn < 2 ? is_odd(lattice, j / width) == (turn == 1) : j % width == turn - 2;
 }
 
 static void print_list(struct boltz_text *text, const char *name, int dim,
-                       const struct boltz_energy *energy, const struct boltz_lattice *lattice,
-                       mask *is_moved, int k, bool moved) {
+                       const struct boltz_energy *energy, const void *trait, mask *is_moved, int k,
+                       bool moved) {
   bool any = false;
   boltz_text_printf(text, "\"%s\":[", name);
   for (int j = 0; j < dim; j++) {
-    if (is_moved(energy, lattice, k, j) != moved) continue;
+    if (is_moved(energy, trait, k, j) != moved) continue;
     boltz_text_printf(text, any ? ",%d" : "%d", j);
     any = true;
   }
@@ -125,10 +125,10 @@ static void print_list(struct boltz_text *text, const char *name, int dim,
 }
 
 static void print_coupling(struct boltz_text *text, const struct boltz_energy *energy,
-                           const struct boltz_lattice *lattice, mask *is_moved, int k) {
+                           const void *trait, mask *is_moved, int k) {
   boltz_text_puts(text, "{\"type\":\"spline_coupling\",");
-  print_list(text, "fixed", energy->dim, energy, lattice, is_moved, k, false);
-  print_list(text, "moved", energy->dim, energy, lattice, is_moved, k, true);
+  print_list(text, "fixed", energy->dim, energy, trait, is_moved, k, false);
+  print_list(text, "moved", energy->dim, energy, trait, is_moved, k, true);
 }
 
 /* Of the coordinates that are periodic, or are not: their numbers, or one end of each. */
@@ -282,6 +282,50 @@ static void print_planar(struct boltz_text *text, const struct boltz_energy *ene
   boltz_text_puts(text, "{\"type\":\"polar\"}]}");
 }
 
+/* ---- Particles that are all alike ---- */
+
+#define CROWD 3 /* so many have more orders than a flow learns for itself */
+#define CROWD_COUPLINGS 12
+
+static bool is_crowded(const struct boltz_energy *energy, const struct boltz_alike *alike) {
+  int64_t most = 0;
+  for (int c = 0; c < alike->classes; c++)
+    if (alike->of[c].n > most) most = alike->of[c].n;
+  return most >= CROWD && alike->width > 1 && boltz_trial_is_real(energy);
+}
+
+/* Half of the particles, by each of the lowest bits of their numbers, and between them one axis of
+   all. Numbers say nothing of places: particles that are near each other part sooner or later. */
+static bool particle_is_moved(const struct boltz_energy *energy, const void *trait, int k, int j) {
+  const struct boltz_alike *alike = trait;
+  const int64_t turn = k / 2, third = turn % 3, particle = j / alike->width;
+  const int64_t bits = energy->dim > 4 * alike->width ? 3 : 2;
+  const int64_t bit = third == 1 ? 0 : (turn / 3 * 2 + third / 2) % bits;
+  const bool first =
+      third == 1 ? j % alike->width == turn / 3 % alike->width : (particle >> bit & 1) == 0;
+  return first == (k % 2 == 0);
+}
+
+/* Below the layers that tell which particle is which, couplings that see them all. */
+static void print_crowd(struct boltz_text *text, const struct boltz_energy *energy,
+                        const struct boltz_alike *alike) {
+  boltz_text_puts(text, "{\"base\":\"normal\",\"layers\":[");
+  for (int k = 0; k < CROWD_COUPLINGS; k++) {
+    print_coupling(text, energy, alike, particle_is_moved, k);
+    boltz_text_puts(text, "\"hidden\":[128,128]},");
+  }
+  boltz_text_puts(text, "{\"type\":\"actnorm\"}");
+  for (int c = 0; c < alike->classes; c++) {
+    boltz_text_printf(text, ",{\"type\":\"exchange\",\"width\":%lld,\"particles\":[",
+                      (long long)alike->width);
+    for (int64_t i = 0; i < alike->of[c].n; i++)
+      boltz_text_printf(text, i ? ",%lld" : "%lld",
+                        (long long)(alike->of[c].site[i] * alike->width));
+    boltz_text_puts(text, "]}");
+  }
+  boltz_text_puts(text, "]}");
+}
+
 /* Of very many coordinates networks of affine maps have a bearable number of outputs. */
 static const char affine[] =
     "{\"base\":\"normal\",\"layers\":["
@@ -308,11 +352,14 @@ static void print_curves(struct boltz_text *text, const struct boltz_energy *ene
 static enum boltz_status print_flow(const struct boltz_energy *energy, struct boltz_arena *scratch,
                                     struct boltz_text *text) {
   struct boltz_lattice lattice = {0};
+  struct boltz_alike alike = {0};
   bool quadratic = false, rotation = false;
   if (energy->dim <= HARMONIC_MOST) BOLTZ_TRY(boltz_quadratic_find(energy, scratch, &quadratic));
   if (!quadratic) BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
   if (!quadratic && lattice.axes == 0 && energy->dim <= SPLINES_MOST)
     BOLTZ_TRY(boltz_rotation_find(energy, scratch, &rotation));
+  if (!quadratic && lattice.axes == 0 && !rotation && energy->dim <= SPLINES_MOST)
+    BOLTZ_TRY(boltz_alike_find(energy, scratch, &alike));
   if (quadratic)
     boltz_text_puts(text, harmonic);
   else if (energy->dim == 1)
@@ -321,6 +368,8 @@ static enum boltz_status print_flow(const struct boltz_energy *energy, struct bo
     print_sites(text, energy, &lattice);
   else if (rotation)
     print_planar(text, energy);
+  else if (is_crowded(energy, &alike))
+    print_crowd(text, energy, &alike);
   else if (count_periodic(energy) == 0 && energy->dim > SPLINES_MOST)
     boltz_text_puts(text, affine);
   else
@@ -352,10 +401,16 @@ static bool learns_from_sites(const struct boltz_flow *flow) {
   return false;
 }
 
+/* Are there particles that are all alike? Flows of a crowd are large, and learn data by heart. */
+static bool has_copies(const struct boltz_flow *flow) {
+  return flow->log_copies > 0;
+}
+
 /* What few coordinates cost little: more data leave less of their noise in the flow. Where nothing
    is trained, they are only looked at once more. */
 static double data_steps(const struct boltz_flow *flow) {
   if (flow->nw == flow->base.nw) return 1000;
+  if (has_copies(flow)) return 60000;
   return fmin(fmax(320000.0 / flow->dim, learns_from_sites(flow) ? 5000 : 20000), 80000);
 }
 
@@ -374,8 +429,11 @@ void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_fl
 
 void boltz_plan_stages(const struct boltz_flow *flow,
                        struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
-  stages[0] = (struct boltz_stage){.steps = 4000,
-                                   .batch = learns_from_sites(flow) ? 250 : 1000,
+  const bool crowd = has_copies(flow);
+  stages[0] = (struct boltz_stage){.steps = crowd ? 8000 : 4000,
+                                   .batch = learns_from_sites(flow) ? 250
+                                            : crowd                 ? 500
+                                                                    : 1000,
                                    .learning_rate = 2e-3,
                                    .final_learning_rate = 0.003,
                                    .warm_up = 50,

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#define DRAWN ((size_t)64) /* rows of the data that are looked up together */
+
 struct boltz_loss_tile {
   enum boltz_loss_part part;
   double factor;
@@ -44,21 +46,27 @@ static void draw(const struct boltz_loss *loss, uint64_t index, struct boltz_los
                       index, &tile->in, tile->arena);
     return;
   }
-  for (size_t i = 0; i < tile->in.n; i++)
-    boltz_batch_copy(&tile->in, i, &loss->data, draw_row(loss, index + i), 1);
+  size_t row[DRAWN];
+  for (size_t first = 0, n; first < tile->in.n; first += n) {
+    n = tile->in.n - first < DRAWN ? tile->in.n - first : DRAWN;
+    for (size_t i = 0; i < n; i++) row[i] = draw_row(loss, index + first + i);
+    for (int j = 0; j < tile->in.dim; j++)
+      for (size_t i = 0; i < n; i++) tile->in.col[j][first + i] = loss->data.col[j][row[i]];
+  }
 }
 
-/* J_ML of a row = −log p0(z) − log|det dz/dx|, gradient −∇log p0(z). */
+/* J_ML of a row = −log q(x) = −log p0(z) − log|det dz/dx| + ln copies, gradient −∇log p0(z). */
 static void loss_ml(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
+  const double copies = loss->flow->log_copies;
   boltz_base_log_density(&loss->flow->base, loss->weights->flat, &tile->x, tile->loss, &tile->g,
                          tile->arena);
-  for (size_t i = 0; i < tile->x.n; i++) tile->loss[i] = -tile->loss[i] - tile->log_det[i];
+  for (size_t i = 0; i < tile->x.n; i++) tile->loss[i] = -tile->loss[i] - tile->log_det[i] + copies;
   for (int j = 0; j < tile->g.dim; j++)
     for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] = -tile->g.col[j][i];
 }
 
-/* J_KL of a row = ũ(x) − log|det dx/dz|; ũ = u up to e = energy_high, e + ln(1 + u − e) above,
-   where the gradient is divided by 1 + u − e. Source: Noé et al. 2019. */
+/* J_KL of a row = ũ(x) − log|det dx/dz| − ln copies; ũ = u up to e = energy_high, e + ln(1 + u − e)
+   above, where the gradient is divided by 1 + u − e. Source: Noé et al. 2019. */
 static void loss_kl(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
   const double high = loss->energy_high;
   boltz_energy_eval(loss->energy, loss->energy->temperature, &tile->x, tile->loss, &tile->g,
@@ -69,7 +77,7 @@ static void loss_kl(const struct boltz_loss *loss, struct boltz_loss_tile *tile)
       tile->loss[i] = high + log1p(u - high);
       for (int j = 0; j < tile->g.dim; j++) tile->g.col[j][i] /= 1 + (u - high);
     }
-    tile->loss[i] -= tile->log_det[i];
+    tile->loss[i] -= tile->log_det[i] + loss->flow->log_copies;
   }
 }
 

@@ -24,6 +24,7 @@ static const struct example {
   const char *base;
   bool still;      /* its weights are fitted and not trained */
   double from, to; /* where z lives; 0, 0: from -2 to 2 */
+  bool settles;    /* x is what comes out on the way to z: of several that share a latent, one */
 } examples[] = {
     {"affine_coupling",
      "\"fixed\":[2,0],\"moved\":[3],\"hidden\":[8,6],\"scale_activation\":\"silu\"", -3, 3},
@@ -70,6 +71,8 @@ static const struct example {
     {"polar", NULL, -3, 3, TURNS, .from = 0.1, .to = 3.1},
     {"polar", "\"coordinates\":[2,1,0,3],\"relative\":false", -3, 3, TURNS, .from = 0.1, .to = 6.2},
     {"polar", "\"coordinates\":[0,3]", -3, 3, TURNS, .from = 0.1, .to = 6.2},
+    {"exchange", "\"particles\":[2,0],\"width\":2", -3, 3, .still = true, .settles = true},
+    {"exchange", "\"particles\":[3,0,2]", -3, 3, CIRCLE, .still = true, .settles = true},
 };
 #define EXAMPLES (sizeof examples / sizeof examples[0])
 
@@ -105,6 +108,10 @@ static void new_batch(struct world *world, enum boltz_direction direction) {
   for (int j = 0; j < DIM; j++)
     for (size_t i = 0; i < N; i++)
       world->x.col[j][i] = low + (high - low) * uniform(i * DIM + (size_t)j);
+  double log_det[N];
+  if (example->settles)
+    boltz_flow_transform(&world->flow, &world->weights, BOLTZ_TO_Z, &world->x, log_det,
+                         world->arena);
 }
 
 /* The example as a flow of one layer, with weights far from the identity. */

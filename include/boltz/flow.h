@@ -53,6 +53,7 @@ struct boltz_flow {
   size_t nw, npacked, nturned;
   const struct boltz_domain *domain; /* [dim] where the layers leave the coordinates */
   double flops[BOLTZ_PRECISIONS];    /* of one row, one way */
+  double log_copies; /* ln of how many configurations a latent stands for; 0: one alone */
 };
 
 /**

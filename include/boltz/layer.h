@@ -88,6 +88,11 @@ struct boltz_layer_kind {
                    struct boltz_batch *g, const double *glog_det, float *gw,
                    struct boltz_arena *scratch);
 
+  /* Samples alone: put each row of x, as apply() left it on the way to x, among its copies by
+     random numbers of key[n]. False: scratch is exhausted. NULL where log_copies is 0. */
+  bool (*scatter)(const struct boltz_layer *layer, const uint64_t *key, struct boltz_batch *x,
+                  struct boltz_arena *scratch);
+
   /* Floating point operations of one row, one way, served in that precision. NULL: next to nothing.
    */
   double (*flops)(const struct boltz_layer *layer, enum boltz_precision precision);
@@ -107,6 +112,7 @@ struct boltz_layer {
   size_t t_offset, nturned;          /* its share of weights.turned */
   int tensors;                       /* how many it has */
   size_t sites;                      /* of a lattice that one network serves; 0: none */
+  double log_copies; /* ln of how many configurations a latent stands for, all of equal density */
 };
 
 static inline const float *boltz_layer_flat(const struct boltz_layer *layer,

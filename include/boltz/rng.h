@@ -21,6 +21,7 @@ enum boltz_stream {
   BOLTZ_STREAM_CALIBRATE,    /* latents that tell what a narrow conditioner will see */
   BOLTZ_STREAM_TEST,         /* tests only */
   BOLTZ_STREAM_HIDDEN,       /* what a configuration leaves open: the spins of a field */
+  BOLTZ_STREAM_NAME,         /* which of particles that are all alike is which */
 };
 
 /**

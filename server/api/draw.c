@@ -23,8 +23,9 @@ bool api_drawn_view(struct boltz_arena *scratch, const struct api_drawn *drawn, 
 }
 
 /*
- * log_w = -u - log_q. Outside the domain log_q and log_w are -infinity, as they should be. Inside,
- * an energy or a density that is not finite is worth nothing: weight 0, counted.
+ * log_w = -u - log_q. Outside the domain log_q and log_w are -infinity, as they should be; log_q is
+ * +infinity where the flow itself gives a draw no weight. Otherwise an energy or a density that is
+ * not finite is worth nothing: weight 0, counted.
  */
 static size_t log_weights(const struct boltz_energy *energy, struct api_drawn *drawn) {
   size_t non_finite = 0;
@@ -34,10 +35,10 @@ static size_t log_weights(const struct boltz_energy *energy, struct api_drawn *d
       continue;
     }
     drawn->log_w[i] = -INFINITY;
-    if (boltz_energy_inside(energy, &drawn->x, i))
-      non_finite++;
-    else
+    if (!boltz_energy_inside(energy, &drawn->x, i))
       drawn->log_q[i] = -INFINITY;
+    else
+      non_finite += !(drawn->log_q[i] == INFINITY);
   }
   return non_finite;
 }
