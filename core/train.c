@@ -15,6 +15,7 @@
 #define SHARDS BOLTZ_TRAIN_SHARDS
 #define BLOCK ((size_t)2048) /* weights whose gradients are summed up together: 8 KiB */
 #define SUMS ((size_t)8)     /* of squares, side by side */
+#define LINE ((size_t)16)    /* floats that come from memory together */
 
 /* Row i of step t has the index t·2^24 + i in the random streams: never used twice. */
 #define BATCH_BITS 24
@@ -254,8 +255,12 @@ BOLTZ_VECTORISED static double add_up(size_t parts, const float *const *part, si
     const size_t here = n - at < BLOCK ? n - at : BLOCK;
     float *restrict block = g + at;
     for (size_t k = 0; k < here; k++) block[k] = parts > 0 ? part[0][at + k] : 0;
-    for (size_t p = 1; p < parts; p++)
+    for (size_t p = 1; p < parts; p++) {
+      /* the next part's block, or the first part's next one: past the end it does no harm */
+      const float *next = p + 1 < parts ? part[p + 1] + at : part[0] + at + BLOCK;
+      for (size_t k = 0; k < BLOCK; k += LINE) __builtin_prefetch(next + k, 0, 2);
       for (size_t k = 0; k < here; k++) block[k] += part[p][at + k];
+    }
     size_t k = 0;
     for (; k + SUMS <= here; k += SUMS)
       for (size_t i = 0; i < SUMS; i++) squares[i] += (double)block[k + i] * block[k + i];

@@ -1,5 +1,5 @@
-/* test_narrow_network.c - networks whose hidden maps are narrow: their bits, their definition,
- * their error. */
+/* test_narrow_network.c - networks whose maps are narrow: their bits, their definition, their
+ * error. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -52,15 +52,19 @@ static const int64_t widths[] = {37, 64, 100, 21};
 static void a_network_gives_the_same_bits_on_every_kernel_and_in_every_cut(void) {
   const struct boltz_kernel *kernel;
   for (int p = BOLTZ_BF16; p <= BOLTZ_INT8; p++)
-    for (int a = BOLTZ_RELU; a <= BOLTZ_SILU; a++) {
+    for (int a = BOLTZ_RELU; a <= 2 * BOLTZ_SILU; a++) {
+      const bool all = a > BOLTZ_SILU; /* the last map too */
+      const enum boltz_activation own = (enum boltz_activation)(all ? a - BOLTZ_SILU : a);
       setenv("BOLTZ_KERNEL", "portable", 1);
-      struct net plain = new_net((enum boltz_activation)a, 4, widths);
+      struct net plain = new_net(own, 4, widths);
+      plain.mlp.all_narrow = all;
       const float *expected =
           forward(&plain, new_narrow(&plain, (enum boltz_precision)p), 0, NET_ROWS);
       for (int k = 0; (kernel = boltz_kernel_at(k)) != NULL; k++) {
         if (!kernel->present()) continue;
         setenv("BOLTZ_KERNEL", kernel->name, 1);
-        struct net net = new_net((enum boltz_activation)a, 4, widths);
+        struct net net = new_net(own, 4, widths);
+        net.mlp.all_narrow = all;
         const struct boltz_narrow *narrow = new_narrow(&net, (enum boltz_precision)p);
         for (size_t first = 0, rows = 1; first < NET_ROWS; first += rows, rows++) {
           if (rows > NET_ROWS - first) rows = NET_ROWS - first;
@@ -93,6 +97,23 @@ static void a_network_in_bf16_is_its_definition(void) {
       const float sum = sum_of_sixteen(last + o * 64, b, 64, last[2 * 64 + o]);
       CHECK(same(sum, y[r * BOLTZ_PANEL + o]));
     }
+  }
+  boltz_arena_close(net.arena);
+}
+
+/* Of one hidden layer and a narrow map after it, whose outputs are the network's. */
+static void a_last_map_in_bf16_is_its_definition(void) {
+  struct net net = new_net(BOLTZ_SILU, 1, widths);
+  net.mlp.all_narrow = true;
+  const float *y = forward(&net, new_narrow(&net, BOLTZ_BF16), 0, NET_ROWS);
+  float a[LD_MAX], w[37 * 2 + 2];
+  const struct map last = {.shape = net.mlp.map[1], .w = w};
+  for (size_t i = 0; i < 37 * 2; i++) w[i] = nearest_bf16(net.w[net.mlp.w_offset[1] + i]);
+  memcpy(w + 37 * 2, net.w + net.mlp.w_offset[1] + 37 * 2, 2 * sizeof *w);
+  for (size_t r = 0; r < NET_ROWS; r++) {
+    for (size_t o = 0; o < 37; o++)
+      a[o] = boltz_silu(sum_in_turn(net.w + o * 3, net.x + r * BOLTZ_PANEL, 3, net.w[3 * 37 + o]));
+    for (size_t o = 0; o < 2; o++) CHECK(same(naive_bf16(&last, a, o), y[r * BOLTZ_PANEL + o]));
   }
   boltz_arena_close(net.arena);
 }
@@ -143,6 +164,29 @@ static void a_network_in_int8_is_as_near_to_fp32_as_its_steps_allow(void) {
         const size_t i = r * BOLTZ_PANEL + o;
         CHECK_NEAR(y[i], exact[i], 6 * sqrt(variance));
         far = fmax(far, fabs((double)y[i] - (double)exact[i]) / sqrt(variance));
+      }
+    }
+    CHECK_MSG(far > 0.05, "%g standard deviations at most: was it int8?", far);
+    boltz_arena_close(net.arena);
+  }
+}
+
+/* The same of a last map; its inputs are the first's outputs. */
+static void a_last_map_in_int8_is_as_near_to_fp32_as_its_steps_allow(void) {
+  for (int a = BOLTZ_RELU; a <= BOLTZ_SILU; a++) {
+    struct net net = new_net((enum boltz_activation)a, 1, widths);
+    net.mlp.all_narrow = true;
+    float *first = BOLTZ_NEW_ARRAY(net.arena, NET_ROWS * LD_MAX, float);
+    const float *y = forward(&net, new_narrow(&net, BOLTZ_INT8), 0, NET_ROWS);
+    const float *exact = boltz_mlp_forward(&net.mlp, net.packed, NET_ROWS, net.x, NULL, net.arena);
+    double far = 0;
+    net.mlp.kernel->linear(&net.mlp.map[0], net.packed, NET_ROWS, net.x, first);
+    for (size_t o = 0; o < 2; o++) {
+      const double sigma = sqrt(variance_of(&net, (enum boltz_activation)a, first, o));
+      for (size_t r = 0; r < NET_ROWS; r++) {
+        const size_t i = r * BOLTZ_PANEL + o;
+        CHECK_NEAR(y[i], exact[i], 6 * sigma);
+        far = fmax(far, fabs((double)y[i] - (double)exact[i]) / sigma);
       }
     }
     CHECK_MSG(far > 0.05, "%g standard deviations at most: was it int8?", far);
@@ -207,7 +251,9 @@ static void exhausted_memory_is_reported(void) {
 int main(int argc, char **argv) {
   RUN(a_network_gives_the_same_bits_on_every_kernel_and_in_every_cut);
   RUN(a_network_in_bf16_is_its_definition);
+  RUN(a_last_map_in_bf16_is_its_definition);
   RUN(a_network_in_int8_is_as_near_to_fp32_as_its_steps_allow);
+  RUN(a_last_map_in_int8_is_as_near_to_fp32_as_its_steps_allow);
   RUN(int8_leaves_rows_that_it_was_not_calibrated_by_to_fp32);
   RUN(a_network_of_one_hidden_layer_stays_fp32);
   RUN(a_precision_that_is_not_narrow_is_refused);

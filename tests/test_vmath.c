@@ -102,6 +102,20 @@ static void angles_are_those_of_atan2(void) {
   CHECK(boltz_angle(1, 1e-300) == 1e-300 && boltz_angle(1, -1e-300) == 2 * M_PI);
 }
 
+/* A few roundings of 6e-8. */
+static void exp_and_log_of_floats_are_within_their_bounds(void) {
+  double worst_exp = 0, worst_log = 0;
+  for (uint64_t i = 0; i < POINTS; i++) {
+    const float x = (float)point(i, -80, i % 2 ? 0 : 80), y = (float)point(i, 0, 1);
+    worst_exp = fmax(worst_exp, relative(boltz_exp_float(x), expl(x)));
+    worst_log = fmax(worst_log, relative(boltz_log1p_float(y), log1pl(y)));
+  }
+  CHECK_NEAR(worst_exp, 0, 1.5e-7);
+  CHECK_NEAR(worst_log, 0, 2e-7);
+  CHECK(boltz_exp_float(0) == 1 && boltz_log1p_float(0) == 0);
+  CHECK(boltz_exp_float(-INFINITY) == boltz_exp_float(-80) && isnan(boltz_exp_float(NAN)));
+}
+
 int main(int argc, char **argv) {
   RUN(exp_is_within_one_ulp);
   RUN(exp_keeps_its_ends);
@@ -109,5 +123,6 @@ int main(int argc, char **argv) {
   RUN(tanh_is_within_its_bound);
   RUN(cosine_and_sine_of_a_turn_are_within_their_bound);
   RUN(angles_are_those_of_atan2);
+  RUN(exp_and_log_of_floats_are_within_their_bounds);
   return check_report();
 }

@@ -1,4 +1,5 @@
-/* vmath.h - exp, log, tanh, sine, cosine and angles of doubles as exact recipes of arithmetic.
+/* vmath.h - exp, log, tanh, sine, cosine and angles of doubles as exact recipes of arithmetic; exp
+ * and log(1 + y) of floats.
  *
  * No branch, no table, no call: a loop over them is vectorised by the compiler, and every
  * vector width gives the same bits. Coefficients are those of FreeBSD's msun (e_log.c, k_sin.c,
@@ -103,6 +104,41 @@ BOLTZ_INLINE double boltz_log(double x) {
                              6.666666666666735130e-01);
   const double tail = fma(s, half + (even + odd), k * 1.90821492927058770002e-10);
   return fma(k, 6.93147180369123816490e-01, f - (half - tail));
+}
+
+/** exp(x) within 1e-7 of it for x in [-80, 80], exp(-80) below; garbage above, NaN of NaN. */
+BOLTZ_INLINE float boltz_exp_float(float x) {
+  const float above = -80.0f > x ? -80.0f : x;
+  const float rounded = fmaf(above, 0x1.715476p0f, 0x1.8p23f), n = rounded - 0x1.8p23f;
+  const float r = fmaf(n, 0x1.05c61p-29f, fmaf(n, -0x1.62e43p-1f, above));
+  float q = 0x1.6d113cp-10f; /* (exp(r) - 1 - r)/r^2 through Chebyshev's nodes */
+  q = fmaf(q, r, 0x1.120ba2p-7f);
+  q = fmaf(q, r, 0x1.55551ap-5f);
+  q = fmaf(q, r, 0x1.5554dcp-3f);
+  q = fmaf(q, r, 0.5f);
+  q = fmaf(q, r, 1.0f);
+  q = fmaf(q, r, 1.0f);
+  uint32_t bits;
+  float power;
+  memcpy(&bits, &rounded, sizeof bits);
+  bits = (bits + 127) << 23;
+  memcpy(&power, &bits, sizeof power);
+  return q * power;
+}
+
+/** log(1 + y) within 2e-7 of it for y in [0, 1]: y p(y), p of degree 9 through Chebyshev's nodes.
+ */
+BOLTZ_INLINE float boltz_log1p_float(float y) {
+  float p = -0.00317605701f;
+  p = fmaf(p, y, 0.0195425265f);
+  p = fmaf(p, y, -0.0563736111f);
+  p = fmaf(p, y, 0.105436236f);
+  p = fmaf(p, y, -0.152696669f);
+  p = fmaf(p, y, 0.196632743f);
+  p = fmaf(p, y, -0.249516159f);
+  p = fmaf(p, y, 0.333297104f);
+  p = fmaf(p, y, -0.499998927f);
+  return y * fmaf(p, y, 1.0f);
 }
 
 /** tanh(x) within 3e-16 of it. */

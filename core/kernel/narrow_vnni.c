@@ -7,7 +7,9 @@
 
 #include "core/kernel/lanes_avx512.h"
 
-typedef __m512i sums, operand;
+/* As the instruction has them: of another type they would go through memory in every step. */
+typedef int32_t sums __attribute__((vector_size(64)));
+typedef __m512i operand;
 typedef uint8_t element;
 typedef int8_t weight;
 
@@ -23,7 +25,7 @@ static inline int32_t load_four(const uint8_t *x) {
 #define FROM_LOW 1
 #define SPREAD(x) _mm512_set1_epi32(load_four(x))
 #define LOAD(w) _mm512_loadu_si512(w)
-#define DOT(sum, x, w) _mm512_dpbusd_epi32((sum), (x), (w))
+#define DOT(sum, x, w) ((sums)_mm512_dpbusd_epi32((__m512i)(sum), (x), (w)))
 #define STORE(to, q) _mm_storeu_si128((__m128i *)(to), _mm512_cvtepi32_epi8((__m512i)(q)[0]))
 #include "core/kernel/narrow_wide.h"
 

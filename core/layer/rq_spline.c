@@ -32,42 +32,42 @@ size_t boltz_rq_parameters(enum boltz_rq_ends ends, int bins) {
   return 2 * (size_t)bins + (size_t)boltz_rq_ends_of(&spline).count;
 }
 
-size_t boltz_rq_work(int bins) {
-  return 4 * (size_t)bins * ROWS; /* two softmaxes, and the parameters as columns of floats */
+size_t boltz_rq_tape(int bins, size_t n) {
+  return (n + BOLTZ_RQ_LANES - 1) / BOLTZ_RQ_LANES * rq_lanes_size(bins);
 }
 
-/* dv/du at xi of a bin of mean slope s */
-BOLTZ_INLINE double slope_at(double xi, double s, double d0, double d1) {
-  const double back = 1 - xi, t = xi * back, below = s + (d0 + d1 - 2 * s) * t, q = s / below;
-  return q * q * (d1 * xi * xi + 2 * s * t + d0 * back * back);
-}
-
-BOLTZ_INLINE double to_v(double xi, double s, double d0, double d1) {
-  const double t = xi * (1 - xi);
-  return (s * xi * xi + d0 * t) / (s + (d0 + d1 - 2 * s) * t);
+/* The bin's v/h and ln dv/du at xi, of a mean slope s. */
+BOLTZ_INLINE double to_v(double xi, double s, double d0, double d1, double *log_slope) {
+  const double rest = 1 - xi, t = xi * rest, by_below = 1 / (s + (d0 + d1 - 2 * s) * t);
+  const double q = s * by_below;
+  *log_slope = boltz_log(q * q * (d1 * xi * xi + 2 * s * t + d0 * rest * rest));
+  return (s * xi * xi + d0 * t) * by_below;
 }
 
 BOLTZ_INLINE double to_xi(double eta, double s, double d0, double d1) {
   const double e = d0 * (1 - eta) - d1 * eta, f = 4 * s * s * eta * (1 - eta);
-  const double root = sqrt(e * e + (f < 0 ? 0 : f));
-  const double rest = e < 0 ? f / (root - e) : e + root;
-  return 2 * s * eta / (2 * s * eta + rest);
+  const double root = sqrt(e * e + (f < 0 ? 0 : f)), a = 2 * s * eta, b = root - e;
+  const double above = e < 0 ? a * b : a, rest = e < 0 ? f : e + root;
+  return above / (above + rest);
 }
 
-BOLTZ_VECTORISED static void move(enum boltz_direction direction, size_t n,
-                                  const struct rq_found *restrict found, double *restrict out,
-                                  double *restrict log_slope) {
+BOLTZ_VECTORISED static void move_to_x(size_t n, const struct rq_found *restrict found,
+                                       double *restrict out, double *restrict log_slope) {
+  for (size_t i = 0; i < n; i++) {
+    const double by_w = 1 / found->w[i], s = found->h[i] * by_w;
+    const double xi = (found->at[i] - found->u[i]) * by_w;
+    const double part = to_v(xi, s, found->d0[i], found->d1[i], &log_slope[i]);
+    out[i] = fma(found->h[i], part, found->v[i]);
+  }
+}
+
+BOLTZ_VECTORISED static void move_to_z(size_t n, const struct rq_found *restrict found,
+                                       double *restrict out, double *restrict log_slope) {
   for (size_t i = 0; i < n; i++) {
     const double s = found->h[i] / found->w[i], d0 = found->d0[i], d1 = found->d1[i];
-    double xi;
-    if (direction == BOLTZ_TO_X) {
-      xi = (found->at[i] - found->u[i]) / found->w[i];
-      out[i] = fma(found->h[i], to_v(xi, s, d0, d1), found->v[i]);
-    } else {
-      xi = to_xi((found->at[i] - found->v[i]) / found->h[i], s, d0, d1);
-      out[i] = fma(found->w[i], xi, found->u[i]);
-    }
-    log_slope[i] = boltz_log(slope_at(xi, s, d0, d1));
+    const double xi = to_xi((found->at[i] - found->v[i]) / found->h[i], s, d0, d1);
+    to_v(xi, s, d0, d1, &log_slope[i]);
+    out[i] = fma(found->w[i], xi, found->u[i]);
   }
 }
 
@@ -90,19 +90,39 @@ BOLTZ_VECTORISED static void put(const struct boltz_rq_spline *spline,
   }
 }
 
+/* Rows go from where they stand to where their bins take them. */
+static void go(const struct boltz_rq_spline *spline, enum boltz_direction direction, size_t n,
+               const struct rq_found *found, double *x, double *log_det) {
+  double out[ROWS], log_slope[ROWS];
+  (direction == BOLTZ_TO_X ? move_to_x : move_to_z)(rq_whole(n), found, out, log_slope);
+  put(spline, direction, n, found->in, out, log_slope, x, log_det);
+}
+
+static size_t rows_from(size_t first, size_t n) {
+  return n - first < ROWS ? n - first : ROWS;
+}
+
 void boltz_rq_apply(const struct boltz_rq_spline *spline, enum boltz_direction direction, size_t n,
-                    size_t ld, const float *r, double *x, double *log_det, double *work) {
+                    const float *r, double *x, double *log_det) {
   struct rq_shared shared;
   struct rq_found found;
-  double out[ROWS], log_slope[ROWS];
-  if (ld == 0) boltz_rq_share(spline, r, &shared, work);
+  double index[ROWS];
+  boltz_rq_share(spline, r, &shared);
   for (size_t first = 0; first < n; first += ROWS) {
-    const size_t rows = n - first < ROWS ? n - first : ROWS;
-    if (ld == 0)
-      boltz_rq_find_shared(spline, direction, rows, &shared, x + first, &found);
-    else
-      boltz_rq_find(spline, direction, rows, ld, r + first * ld, x + first, work, &found);
-    move(direction, rq_whole(rows), &found, out, log_slope);
-    put(spline, direction, rows, found.in, out, log_slope, x + first, log_det + first);
+    const size_t rows = rows_from(first, n);
+    boltz_rq_find_shared(spline, direction, rows, &shared, x + first, index, &found);
+    go(spline, direction, rows, &found, x + first, log_det + first);
+  }
+}
+
+void boltz_rq_apply_rows(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                         size_t n, size_t ld, const float *r, double *x, double *log_det,
+                         void *tape) {
+  struct rq_found found;
+  for (size_t first = 0; first < n; first += ROWS) {
+    const size_t rows = rows_from(first, n);
+    void *own = tape ? (char *)tape + boltz_rq_tape(spline->bins, first) : NULL;
+    boltz_rq_find_rows(spline, direction, rows, ld, r + first * ld, x + first, own, &found);
+    go(spline, direction, rows, &found, x + first, log_det + first);
   }
 }

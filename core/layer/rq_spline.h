@@ -15,8 +15,9 @@
 #define BOLTZ_RQ_BINS_MIN 2
 #define BOLTZ_RQ_BINS_MAX 64
 
-/** Rows that are worked on together. */
+/** Rows that are worked on together, and those that a tape has side by side. */
 #define BOLTZ_RQ_ROWS 64
+#define BOLTZ_RQ_LANES 16
 
 /** What happens at the ends of [low, low + width]. */
 enum boltz_rq_ends {
@@ -37,30 +38,46 @@ struct boltz_rq_spline boltz_rq_on(const struct boltz_domain *domain, int bins, 
 /** Parameters of a row: 3 bins - 1, 3 bins + 1, 3 bins. */
 size_t boltz_rq_parameters(enum boltz_rq_ends ends, int bins);
 
-/** Doubles that `work` of the functions below needs. */
-size_t boltz_rq_work(int bins);
-
 /**
- * Take a column through its curves and add the log slopes of that to log_det.
+ * Take a column through one curve and add the log slopes of that to log_det.
  *
- *   r   [n, ld]  parameters of row i from r + i ld on; ld = 0: one set for all rows, at less cost
- *   x   [n]      in and out
+ *   r   [parameters]
+ *   x   [n]           in and out
  *
  * Errors: none; parameters that overflow leave NaN.
  */
 void boltz_rq_apply(const struct boltz_rq_spline *spline, enum boltz_direction direction, size_t n,
-                    size_t ld, const float *r, double *x, double *log_det, double *work);
+                    const float *r, double *x, double *log_det);
 
 /**
  * The gradient back through it.
  *
- *   z     [n]      the coordinate on the side of the latents
- *   glog  [n]      dJ/d(log_det)
- *   g     [n]      dJ/d(out), becomes dJ/d(in)
- *   gr    [n, ld]  out: dJ/dr; ld = 0: one set, the sum over rows
+ *   z     [n]           the coordinate on the side of the latents
+ *   glog  [n]           dJ/d(log_det)
+ *   g     [n]           dJ/d(out), becomes dJ/d(in)
+ *   gr    [parameters]  out: dJ/dr, the sum over rows
  */
 void boltz_rq_backward(const struct boltz_rq_spline *spline, enum boltz_direction direction,
-                       size_t n, size_t ld, const float *r, const double *z, const double *glog,
-                       double *g, float *gr, double *work);
+                       size_t n, const float *r, const double *z, const double *glog, double *g,
+                       float *gr);
+
+/* ---- A curve for each row ----
+ *
+ * Of parameters that are right to a float; so are the curves, but they are inverted, and their
+ * slopes are told, as those above. */
+
+/** Bytes of a tape of n rows. */
+size_t boltz_rq_tape(int bins, size_t n);
+
+/** The same of every row by itself: r [n, ld], row i's parameters from r + i ld on; the tape
+ * [boltz_rq_tape()] may be NULL. */
+void boltz_rq_apply_rows(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                         size_t n, size_t ld, const float *r, double *x, double *log_det,
+                         void *tape);
+
+/** And back: gr [n, ld]. */
+void boltz_rq_backward_rows(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                            size_t n, size_t ld, const void *tape, const double *z,
+                            const double *glog, double *g, float *gr);
 
 #endif

@@ -64,10 +64,6 @@ static void init(const struct boltz_layer *layer, uint64_t seed, int index, floa
   memset(w, 0, layer->nw * sizeof *w);
 }
 
-static double *new_work(const struct plan *plan, struct boltz_arena *scratch) {
-  return boltz_arena_scratch(scratch, boltz_rq_work(plan->curve[0].bins), sizeof(double));
-}
-
 /* The tape is the inputs [coordinates, n]. */
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
@@ -75,14 +71,14 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   const struct plan *plan = layer->plan;
   const float *r = boltz_layer_flat(layer, w);
   const size_t n = x->n;
-  double *work = new_work(plan, scratch), *in = NULL;
+  double *in = NULL;
   if (tape) *tape = in = boltz_arena_scratch(scratch, plan->list.n, n * sizeof *in);
-  const bool room = work && (in || !tape);
+  const bool room = in || !tape;
   for (size_t i = 0; !room && i < n; i++) log_det[i] = NAN;
   for (size_t k = 0; room && k < plan->list.n; k++) {
     double *column = x->col[plan->list.v[k]];
     if (in) memcpy(in + k * n, column, n * sizeof *in);
-    boltz_rq_apply(&plan->curve[k], direction, n, 0, r + k * plan->width, column, log_det, work);
+    boltz_rq_apply(&plan->curve[k], direction, n, r + k * plan->width, column, log_det);
   }
 }
 
@@ -93,16 +89,14 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   const struct plan *plan = layer->plan;
   const float *r = boltz_layer_flat(layer, w);
   const size_t n = x->n;
-  double *work = new_work(plan, scratch);
   float *gr = boltz_arena_scratch(scratch, plan->width, sizeof *gr);
-  if (!work || !gr) gw[0] = NAN;
-  for (size_t k = 0; work && gr && k < plan->list.n; k++) {
+  if (!gr) gw[0] = NAN;
+  for (size_t k = 0; gr && k < plan->list.n; k++) {
     const struct boltz_rq_spline *curve = &plan->curve[k];
     const double *in = (const double *)tape + k * n;
     double *column = x->col[plan->list.v[k]];
-    boltz_rq_backward(curve, direction, n, 0, r + k * plan->width,
-                      direction == BOLTZ_TO_X ? in : column, glog_det, g->col[plan->list.v[k]], gr,
-                      work);
+    boltz_rq_backward(curve, direction, n, r + k * plan->width,
+                      direction == BOLTZ_TO_X ? in : column, glog_det, g->col[plan->list.v[k]], gr);
     for (size_t p = 0; p < boltz_rq_parameters(curve->ends, curve->bins); p++)
       gw[k * plan->width + p] += gr[p];
     memcpy(column, in, n * sizeof *column);

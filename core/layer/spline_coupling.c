@@ -4,8 +4,9 @@
  *   log_det = sum of ln curve'; on a lattice the same network for every site, of what is near it
  *
  * The curves are those of rq_spline.h: on a real coordinate [-bound, bound] goes to itself and all
- * else stays; on an interval and on a period these go to themselves. The network is float, the rest
- * double: for whatever function it is, the map is triangular and its log_det exact.
+ * else stays; on an interval and on a period these go to themselves. The network is float, and so
+ * are sizes and slopes of bins that it makes; curves are double: whatever function the network is,
+ * the map is triangular and its log_det exact.
  * Source: Durkan et al. 2019 (neural spline flows), sec. 3; Rezende et al. 2020 (circles).
  * Golden: tests/golden/make_spline.py. */
 #include <math.h>
@@ -43,8 +44,8 @@ struct plan {
 
 struct tape {
   struct boltz_mlp_tape net;
-  const float *r; /* [sites rows, ld(outputs)] */
-  double *in;     /* [moved, rows] */
+  char *curves; /* [moved, boltz_rq_tape(rows)] */
+  double *in;   /* [moved, rows] */
 };
 
 /* Of one moved coordinate, in the currency of multiply-adds: two exponentials a bin, and the rest.
@@ -96,6 +97,7 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
                          plan->n, (long long)s->bins, plan->outputs, OUTPUTS_MAX);
   BOLTZ_TRY(boltz_mlp_new(plan->conditioner.width, &s->hidden, plan->outputs,
                           boltz_activation_of(s->activation), arena, &plan->net));
+  plan->net.all_narrow = true; /* parameters, not coordinates, and most of the network's products */
   layer->plan = plan;
   layer->sites = s->lattice.sides.n > 0 ? plan->conditioner.sites : 0;
   layer->nw = plan->net.nw;
@@ -154,8 +156,9 @@ static size_t at(const struct plan *plan, const struct moved *moved, size_t n) {
   return moved->site * n * boltz_kernel_ld(plan->outputs) + moved->first;
 }
 
-static double *new_work(const struct plan *plan, struct boltz_arena *scratch) {
-  return boltz_arena_scratch(scratch, boltz_rq_work(plan->moved[0].spline.bins), sizeof(double));
+/* Bytes of the tape of a moved coordinate's curves. */
+static size_t tape_of(const struct plan *plan, size_t n) {
+  return boltz_rq_tape(plan->moved[0].spline.bins, n);
 }
 
 static void fail(struct boltz_batch *x, double *log_det, void **tape) {
@@ -165,8 +168,10 @@ static void fail(struct boltz_batch *x, double *log_det, void **tape) {
 
 static struct tape *new_tape(const struct plan *plan, size_t n, struct boltz_arena *scratch) {
   struct tape *tape = BOLTZ_NEW(scratch, struct tape);
-  if (tape) tape->in = boltz_arena_scratch(scratch, plan->n, n * sizeof(double));
-  return tape && tape->in ? tape : NULL;
+  if (!tape) return NULL;
+  tape->in = boltz_arena_scratch(scratch, plan->n, n * sizeof(double));
+  tape->curves = boltz_arena_scratch(scratch, plan->n, tape_of(plan, n));
+  return tape->in && tape->curves ? tape : NULL;
 }
 
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
@@ -180,16 +185,17 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
     *tape_out = tape = new_tape(plan, n, scratch);
     if (!tape) return fail(x, log_det, tape_out);
   }
-  double *work = new_work(plan, scratch);
-  const float *r = work ? ask(layer, w, x, tape, scratch) : NULL;
+  const float *r = ask(layer, w, x, tape, scratch);
   if (!r) return fail(x, log_det, tape_out);
   for (size_t m = 0; m < plan->n; m++) {
     const struct moved *moved = &plan->moved[m];
     double *column = x->col[moved->coordinate];
     if (tape) memcpy(tape->in + m * n, column, n * sizeof *column);
-    boltz_rq_apply(&moved->spline, direction, n, ld, r + at(plan, moved, n), column, log_det, work);
+    boltz_rq_apply_rows(&moved->spline, direction, n, ld, r + at(plan, moved, n), column, log_det,
+                        tape ? tape->curves + m * tape_of(plan, n) : NULL);
   }
-  if (tape) tape->r = r;
+  /* the curves' tape is all that is needed of the parameters */
+  if (tape) boltz_arena_release(scratch, tape->net.outputs);
 }
 
 static void backward(const struct boltz_layer *layer, const struct boltz_weights *w,
@@ -200,19 +206,17 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
   const struct tape *tape = tape_in;
   const size_t n = x->n, ld = boltz_kernel_ld(plan->outputs);
   if (n == 0) return;
-  double *work = new_work(plan, scratch);
   float *gr = boltz_arena_scratch(scratch, n, plan->conditioner.sites * ld * sizeof *gr);
-  for (size_t m = 0; work && gr && m < plan->n; m++) {
+  for (size_t m = 0; gr && m < plan->n; m++) {
     const struct moved *moved = &plan->moved[m];
     double *column = x->col[moved->coordinate];
     const double *in = tape->in + m * n, *z = direction == BOLTZ_TO_X ? in : column;
-    const size_t from = at(plan, moved, n);
-    boltz_rq_backward(&moved->spline, direction, n, ld, tape->r + from, z, glog_det,
-                      g->col[moved->coordinate], gr + from, work);
+    boltz_rq_backward_rows(&moved->spline, direction, n, ld, tape->curves + m * tape_of(plan, n), z,
+                           glog_det, g->col[moved->coordinate], gr + at(plan, moved, n));
     memcpy(column, in, n * sizeof *column);
   }
-  boltz_conditioner_learn(&plan->conditioner, &plan->net, layer, w, &tape->net, work ? gr : NULL, x,
-                          g, gw, scratch);
+  boltz_conditioner_learn(&plan->conditioner, &plan->net, layer, w, &tape->net, gr, x, g, gw,
+                          scratch);
 }
 
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {

@@ -138,6 +138,7 @@ static const float *record(const struct boltz_mlp *mlp, const float *packed, siz
     const size_t ld = boltz_kernel_ld(map.out);
     const bool apart = map.activation == BOLTZ_SILU;
     if (apart) map.activation = BOLTZ_LINEAR;
+    tape->outputs = boltz_arena_mark(scratch);
     float *y = new_rows(scratch, rows, ld);
     if (!y) return NULL;
     mlp->kernel->linear(&map, packed + mlp->p_offset[k], rows, x, y);

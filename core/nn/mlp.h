@@ -21,6 +21,7 @@ struct boltz_mlp {
   const struct boltz_kernel *kernel;
   enum boltz_activation activation; /* after every map but the last */
   int maps;
+  bool all_narrow;          /* in bf16 and int8 the last map is narrow too; its user's to set */
   struct boltz_linear *map; /* [maps] */
   size_t *w_offset;         /* [maps] where a map's weights start; its bias follows them */
   size_t *p_offset;         /* [maps] the same in the packed weights, */
@@ -32,8 +33,9 @@ struct boltz_mlp {
 /** What backward needs of a forward pass. */
 struct boltz_mlp_tape {
   size_t rows;
-  const float **x;  /* [maps] the inputs of every map */
-  const float **at; /* [maps - 1] what the activations' slopes are taken from */
+  const float **x;           /* [maps] the inputs of every map */
+  const float **at;          /* [maps - 1] what the activations' slopes are taken from */
+  struct boltz_mark outputs; /* before the outputs, which come last; backward can do without */
 };
 
 /**

@@ -1,5 +1,5 @@
-/* narrow.c - a conditioner network whose hidden maps compute in bf16 or int8: weights are rounded
- * and ranges found here; the arithmetic is core/kernel/narrow.h's. */
+/* narrow.c - a conditioner network whose maps compute in bf16 or int8: weights are rounded and
+ * ranges found here; the arithmetic is core/kernel/narrow.h's. */
 #include "core/nn/narrow.h"
 
 #include <math.h>
@@ -40,8 +40,13 @@ static const struct {
 struct boltz_narrow {
   const struct boltz_narrow_kernel *kernel;
   float *low, *high; /* [nin] of the inputs that are answered in integers; NULL: all are */
-  struct boltz_narrow_map *map; /* [maps], of which 1 ... maps - 2 are narrow and 0 leads to them */
+  struct boltz_narrow_map *map; /* [maps], of which 1 ... narrow_maps() are and 0 leads to them */
 };
+
+/* All but the first and, unless it is to be, the last. */
+static int narrow_maps(const struct boltz_mlp *mlp) {
+  return mlp->maps - (mlp->all_narrow ? 1 : 2);
+}
 
 /* What a network is made narrow from. */
 struct source {
@@ -60,20 +65,24 @@ struct room {
   float *scale;   /* [ld] of its outputs */
 };
 
+static size_t more(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
 static bool make_room(const struct source *from, struct boltz_arena *scratch, struct room *room) {
-  size_t ld = 0; /* of the hidden layers: the last map, which may be wide, stays as it is */
-  for (int k = 0; k + 1 < from->mlp->maps; k++) {
-    const size_t wide = boltz_kernel_ld(from->mlp->map[k].out);
-    if (wide > ld) ld = wide;
+  const struct boltz_mlp *mlp = from->mlp;
+  size_t in = boltz_kernel_ld(mlp->map[0].out), out = 0; /* of the widest narrow maps */
+  for (int k = 1; k <= narrow_maps(mlp); k++) {
+    in = more(in, boltz_kernel_ld(mlp->map[k].in));
+    out = more(out, boltz_kernel_ld(mlp->map[k].out));
   }
-  const size_t row = ld * sizeof(float);
   *room = (struct room){
-      .a = boltz_arena_scratch(scratch, from->rows, row),
-      .b = boltz_arena_scratch(scratch, from->rows, row),
-      .rounded = boltz_arena_scratch(scratch, ld + 1, row),
-      .work = boltz_arena_scratch(scratch, ld + 2, row),
-      .step = boltz_arena_scratch(scratch, 1, row),
-      .scale = boltz_arena_scratch(scratch, 1, row),
+      .a = boltz_arena_scratch(scratch, from->rows, in * sizeof(float)),
+      .b = boltz_arena_scratch(scratch, from->rows, in * sizeof(float)),
+      .rounded = boltz_arena_scratch(scratch, in + 1, out * sizeof(float)),
+      .work = boltz_arena_scratch(scratch, in + 2, out * sizeof(float)),
+      .step = boltz_arena_scratch(scratch, in, sizeof(float)),
+      .scale = boltz_arena_scratch(scratch, out, sizeof(float)),
   };
   return room->a && room->b && room->rounded && room->work && room->step && room->scale;
 }
@@ -135,10 +144,6 @@ static bool find_range(const struct source *from, const struct boltz_linear *map
 }
 
 /* ---- Making ---- */
-
-static int narrow_maps(const struct boltz_mlp *mlp) {
-  return mlp->maps - 2;
-}
 
 static struct boltz_narrow *new_network(const struct boltz_mlp *mlp,
                                         const struct boltz_narrow_kernel *kernel,
@@ -283,13 +288,14 @@ static void block_forward(const struct boltz_mlp *mlp, const struct boltz_narrow
                                          .packed = packed + mlp->p_offset[0],
                                          .range = narrow->map[0].range};
   kernel->enter(&first, rows, x, in);
-  for (int k = 1; k < last - 1; k++) {
+  for (int k = 1; k < narrow_maps(mlp); k++) {
     kernel->through(&narrow->map[k], rows, in, out);
     void *next = out;
     out = in;
     in = next;
   }
-  kernel->leave(&narrow->map[last - 1], rows, in, block->a);
+  kernel->leave(&narrow->map[narrow_maps(mlp)], rows, in, mlp->all_narrow ? y : block->a);
+  if (mlp->all_narrow) return;
   mlp->kernel->linear(&mlp->map[last], packed + mlp->p_offset[last], rows, block->a, y);
 }
 

@@ -1,8 +1,9 @@
 /* narrow.h - a conditioner network whose hidden maps compute in bf16 or int8.
  *
- * The first map, whose inputs are coordinates, and the last, whose outputs are the network's, are
- * fp32 as in mlp.h; a network of one hidden layer has no other. In int8 all maps of a row are fp32
- * whose inputs lie far outside those of the samples that it was calibrated by. */
+ * The first map, whose inputs are coordinates, is fp32 as in mlp.h. So is the last, whose outputs
+ * are the network's, unless the network is all_narrow: that is for outputs by the hundred that are
+ * not coordinates themselves. A network of one hidden layer has no other maps. In int8 all maps of
+ * a row are fp32 whose inputs lie far outside those of the samples that it was calibrated by. */
 #ifndef BOLTZ_NN_NARROW_H
 #define BOLTZ_NN_NARROW_H
 
@@ -12,7 +13,7 @@
 struct boltz_narrow;
 
 /**
- * Make the hidden maps of a network in `arena`.
+ * Make the narrow maps of a network in `arena`.
  *
  *   w     [mlp->nw]            weights as stored
  *   x     [rows, ld(nin)]      inputs as samples bring them; what int8 is calibrated by

@@ -11,8 +11,8 @@
 /** From the widest to the cheapest. */
 enum boltz_precision {
   BOLTZ_FP32,
-  BOLTZ_BF16,  /* hidden maps: bfloat16 inputs and weights, float sums */
-  BOLTZ_INT8,  /* hidden maps: integers of 8 bits, scaled per output */
+  BOLTZ_BF16,  /* maps of bfloat16 inputs and weights, float sums */
+  BOLTZ_INT8,  /* maps of integers of 8 bits, scaled per output */
   BOLTZ_TABLE, /* piecewise linear tables, where a conditioner sees one coordinate */
 };
 
