@@ -135,6 +135,33 @@ static void a_quadratic_form_needs_no_training(void) {
   boltz_arena_close(arena);
 }
 
+/* Each class of particles that are alike comes in one order, of two or of n!, once there are three
+   of a class; every coupling moves some coordinates and sees others. */
+static void a_crowd_of_particles_comes_in_one_order(void) {
+  static const struct {
+    const char *kind, *settings;
+    double log_copies;
+  } cases[] = {{"particle_dimer", "{\"n_solvent\":0}", 0},
+               {"particle_dimer", "{\"n_solvent\":1}", 0},
+               {"particle_dimer", "{\"n_solvent\":4}", 3.8712010109078907}, /* ln 2! 4! */
+               {"particle_dimer", "{\"n_solvent\":36}", 96.41284172270315}, /* ln 2! 36! */
+               {"lj_fluid", "{\"N\":4,\"L\":5}", 0},                        /* periodic */
+               {"many_well", "{\"dim\":8}", 0}};                            /* no particles */
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    struct boltz_arena *arena = boltz_arena_open(0);
+    struct boltz_energy energy;
+    struct boltz_flow_spec spec;
+    struct boltz_flow flow;
+    const struct boltz_energy_kind *kind = boltz_energy_kind_find(cases[c].kind);
+    void *settings = settings_of(arena, kind, cases[c].settings);
+    CHECK_INT(boltz_energy_new(kind, settings, 1, arena, &energy), BOLTZ_OK);
+    CHECK_INT(boltz_plan_flow(&energy, arena, &spec), BOLTZ_OK);
+    CHECK_MSG(boltz_flow_new(&spec, energy.dim, arena, &flow) == BOLTZ_OK, "%s", boltz_error());
+    CHECK_NEAR(flow.log_copies, cases[c].log_copies, 1e-12);
+    boltz_arena_close(arena);
+  }
+}
+
 /* Defaults of data and stages follow from the flow that is trained, whoever chose it. */
 static void data_and_batches_are_those_of_the_flow(void) {
   static const char own[] =
@@ -185,6 +212,7 @@ int main(int argc, char **argv) {
   RUN(a_planned_flow_of_vectors_does_not_know_directions);
   RUN(models_of_many_coordinates_have_a_flow);
   RUN(a_quadratic_form_needs_no_training);
+  RUN(a_crowd_of_particles_comes_in_one_order);
   RUN(data_and_batches_are_those_of_the_flow);
   return check_report();
 }
