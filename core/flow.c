@@ -211,7 +211,7 @@ void boltz_flow_sample(const struct boltz_flow *flow, const struct boltz_weights
 
 static bool is_coarse(const struct boltz_flow *flow, const struct boltz_batch *x,
                       const double *log_q, size_t i) {
-  if (log_q[i] == INFINITY) return false; /* it has no weight anywhere near there */
+  if (log_q[i] == INFINITY) return false; /* it has no weight */
   for (int j = 0; j < x->dim; j++) {
     const struct boltz_domain *domain = &flow->domain[j];
     if (domain->type != BOLTZ_INTERVAL) continue;
@@ -253,7 +253,10 @@ void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *
   boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
   push_rows(flow, weights, BOLTZ_TO_X, key, x, log_det, scratch);
   spoil_overflows(x, log_det);
-  for (size_t i = 0; i < x->n; i++) log_q[i] -= log_det[i] + flow->log_copies;
+  for (size_t i = 0; i < x->n; i++) {
+    log_q[i] -= log_det[i] + flow->log_copies;
+    if (log_q[i] == INFINITY && flow->log_copies == 0) log_q[i] = NAN; /* an overflow */
+  }
   look_again(flow, weights, x, log_q, scratch);
   boltz_arena_release(scratch, mark);
 }

@@ -21,8 +21,7 @@ static double distance(const struct boltz_batch *x, const struct boltz_batch *ba
 static enum boltz_status check_rows(const struct boltz_batch *x, const struct boltz_batch *back,
                                     const double *log_q) {
   for (size_t i = 0; i < ROWS; i++) {
-    if (log_q[i] == INFINITY) continue; /* a latent that the flow gives no weight */
-    if (!isfinite(log_q[i]))
+    if (!isfinite(log_q[i]) && log_q[i] != INFINITY) /* that is a latent without weight */
       return boltz_fail(BOLTZ_BAD_CHECKPOINT, "self-test: sample %zu has no finite density", i);
     if (!(distance(x, back, i) <= TOLERANCE))
       return boltz_fail(BOLTZ_BAD_CHECKPOINT,
@@ -42,8 +41,11 @@ enum boltz_status boltz_checkpoint_self_test(const struct boltz_checkpoint *chec
   enum boltz_status status = boltz_batch_new(scratch, ROWS, flow->dim, &x);
   if (status == BOLTZ_OK) status = boltz_batch_new(scratch, ROWS, flow->dim, &y);
   if (status == BOLTZ_OK) {
-    boltz_flow_sample(flow, weights, SEED, BOLTZ_STREAM_VALIDATE, 0, &y, &x, log_q, scratch);
-    boltz_flow_transform(flow, weights, BOLTZ_TO_X, &x, log_det, scratch);
+    boltz_flow_sample(flow, weights, SEED, BOLTZ_STREAM_VALIDATE, 0, &x, NULL, log_q, scratch);
+    if (flow->log_copies > 0) { /* of the copies that share a latent, the one that comes back */
+      boltz_flow_transform(flow, weights, BOLTZ_TO_Z, &x, log_det, scratch);
+      boltz_flow_transform(flow, weights, BOLTZ_TO_X, &x, log_det, scratch);
+    }
     boltz_batch_copy(&y, 0, &x, 0, ROWS);
     boltz_flow_transform(flow, weights, BOLTZ_TO_Z, &y, log_det, scratch);
     boltz_flow_transform(flow, weights, BOLTZ_TO_X, &y, log_det, scratch);

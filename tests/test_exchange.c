@@ -362,6 +362,27 @@ static void what_is_no_number_is_not_taken_for_an_order(void) {
   boltz_arena_close(world.arena);
 }
 
+/* Two places that are one: both orders are the nearest, and no density is the right one. */
+static void places_that_are_not_apart_give_no_density(void) {
+  static const float bad[][3] = {{-1, 0.5f, 0.5f}, {0, 0, 0}, {1e-30f, 0, 1}};
+  struct world world = new_system(&systems[0]);
+  const struct boltz_checkpoint checkpoint = {.flow = world.flow, .weights = world.weights};
+  float *reference = world.weights.flat + layer_of(&world, 1)->w_offset;
+  for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+    struct boltz_batch x = new_batch(&world, 20);
+    double log_q[20];
+    memcpy(reference, bad[k], sizeof bad[k]);
+    boltz_flow_sample(&world.flow, &world.weights, 1, BOLTZ_STREAM_SAMPLE, 0, &x, NULL, log_q,
+                      world.arena);
+    for (int i = 0; i < 20; i++) CHECK(isnan(log_q[i]));
+    x = new_batch(&world, 20);
+    boltz_flow_log_density(&world.flow, &world.weights, &x, log_q, world.arena);
+    for (int i = 0; i < 20; i++) CHECK(isnan(log_q[i]));
+    CHECK_INT(boltz_checkpoint_self_test(&checkpoint, world.arena), BOLTZ_BAD_CHECKPOINT);
+  }
+  boltz_arena_close(world.arena);
+}
+
 static void exhausted_scratch_shows_as_nan_and_a_missing_tape(void) {
   struct world world = new_world("{\"type\":\"exchange\",\"particles\":[0,1,2]}", 3);
   struct boltz_batch x = new_batch(&world, 5);
@@ -393,6 +414,7 @@ int main(int argc, char **argv) {
   RUN(samples_are_the_same_bits_whatever_the_cut);
   RUN(classes_of_particles_are_dealt_their_names_apart);
   RUN(what_is_no_number_is_not_taken_for_an_order);
+  RUN(places_that_are_not_apart_give_no_density);
   RUN(exhausted_scratch_shows_as_nan_and_a_missing_tape);
   RUN(a_flow_with_exchange_passes_the_self_test);
   return check_report();

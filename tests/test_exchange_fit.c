@@ -108,6 +108,18 @@ static void no_data_or_data_that_are_no_numbers_change_nothing(void) {
   close_world(&world);
 }
 
+static void data_with_two_particles_in_one_place_change_nothing(void) {
+  struct world world;
+  open_world(&world, ANY, FIVE);
+  const struct boltz_weights before = copy_weights(&world);
+  draw_five(&world.data);
+  for (size_t i = 0; i < world.data.n; i++)
+    for (int j = 0; j < 10; j++) world.data.col[j][i] = j < 8 ? 3 * (j / 4) : 7;
+  CHECK_INT(boltz_flow_fit(&world.flow, &world.data, &world.weights, world.scratch), BOLTZ_OK);
+  CHECK(same_weights(&world, &before, &world.weights));
+  close_world(&world);
+}
+
 static void new_places_are_apart_and_give_every_configuration_a_density(void) {
   struct world world;
   double log_q[1000];
@@ -222,6 +234,7 @@ int main(int argc, char **argv) {
   RUN(a_fit_finds_the_places);
   RUN(data_come_to_z_in_one_order);
   RUN(no_data_or_data_that_are_no_numbers_change_nothing);
+  RUN(data_with_two_particles_in_one_place_change_nothing);
   RUN(new_places_are_apart_and_give_every_configuration_a_density);
   RUN(gradients_go_back_to_the_particles_they_are_of);
   RUN(training_learns_the_one_order_and_leaves_the_places);

@@ -90,17 +90,13 @@ static int64_t neighbour(const struct lattice *l, int64_t site, int64_t place) {
   return out;
 }
 
-static bool same_domain(const struct boltz_domain *a, const struct boltz_domain *b) {
-  return a->type == b->type && (a->type == BOLTZ_REAL || (a->low == b->low && a->high == b->high));
-}
-
 /* One network for every site: what is moved of one is moved of all, and lives in the same domain.
  */
 static enum boltz_status number_sites(const struct boltz_layer *layer,
                                       const struct boltz_ints *moved, struct lattice *l,
                                       struct conditioner *c) {
   for (int64_t j = 0; j < layer->dim; j++)
-    if (!same_domain(&layer->domain[j], &layer->domain[j % l->width]))
+    if (!boltz_domain_same(&layer->domain[j], &layer->domain[j % l->width]))
       return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/lattice",
                            "x%lld has another domain than x%lld at the first site",
                            (long long)j + 1, (long long)(j % l->width) + 1);

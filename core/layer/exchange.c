@@ -20,10 +20,12 @@
 #include "boltz/rng.h"
 #include "core/linear/assignment.h"
 
-#define PARTICLES_MAX 1024 /* an assignment takes the third power of it at worst */
+#define PARTICLES_MAX 256 /* an assignment takes the third power of it at worst */
 
-/* The reference is fitted to so many rows, from so many of them to start with. */
+/* The reference is fitted to so many rows, fewer where each takes long, from so many of them to
+   start with. */
 #define FIT_ROWS 512
+#define FIT_DISTANCES ((size_t)1 << 22)
 #define FIT_STARTS 8
 #define FIT_ROUNDS 20
 
@@ -73,7 +75,7 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
     if (status != BOLTZ_OK) return boltz_fail_under(status, "/particles/%d", (int)i);
   }
   layer->nw = s.n * s.width;
-  layer->log_copies = lgamma((double)s.n + 1);
+  for (size_t k = 2; k <= s.n; k++) layer->log_copies += log((double)k); /* ln n! */
   return BOLTZ_OK;
 }
 
@@ -100,6 +102,26 @@ static void init(const struct boltz_layer *layer, uint64_t seed, int index, floa
 }
 
 /* ---- Which particle belongs to which place ---- */
+
+#define APART 1e-6 /* of the largest coordinate: far above the rounding of distances */
+
+/* Where two places are one, several orders of a configuration are the nearest, and would all be
+   taken for its only one. What is not finite is not apart. */
+static bool are_apart(const struct sizes *s, const double *reference) {
+  double largest = 0, least = INFINITY;
+  for (size_t j = 0; j < s->n * s->width; j++) {
+    if (!isfinite(reference[j])) return false;
+    largest = fmax(largest, fabs(reference[j]));
+  }
+  for (size_t p = 1; p < s->n; p++)
+    for (size_t q = 0; q < p; q++) {
+      double far = 0;
+      for (size_t k = 0; k < s->width; k++)
+        far = fmax(far, fabs(reference[p * s->width + k] - reference[q * s->width + k]));
+      least = fmin(least, far);
+    }
+  return least > APART * largest;
+}
 
 struct matching {
   struct boltz_assignment room;
@@ -182,11 +204,15 @@ static double settle(struct fit *f, size_t start) {
 }
 
 /* Where the particles are when each is given the place that it is nearest to, all told: of several
-   answers the one with the least distances. Data that are not finite change nothing. */
+   answers the one with the least distances. Data that are not finite, or that have two particles in
+   one place, change nothing. */
 static void fit(const struct boltz_layer *layer, const struct boltz_batch *x, float *w) {
   struct boltz_arena *arena = boltz_arena_open(0);
-  struct fit f = {.s = sizes_of(layer), .x = x, .rows = x->n < FIT_ROWS ? x->n : FIT_ROWS};
+  struct fit f = {.s = sizes_of(layer), .x = x};
+  const size_t most = FIT_DISTANCES / (f.s.n * f.s.n);
   double least = INFINITY;
+  f.rows = most < FIT_ROWS ? most : FIT_ROWS;
+  if (x->n < f.rows) f.rows = x->n;
   if (arena) {
     f.reference = BOLTZ_NEW_ARRAY(arena, layer->nw, double);
     f.next = BOLTZ_NEW_ARRAY(arena, layer->nw, double);
@@ -195,7 +221,8 @@ static void fit(const struct boltz_layer *layer, const struct boltz_batch *x, fl
   if (!room) w[0] = NAN; /* nothing can be made of such weights */
   for (size_t k = 0; room && x->n > 0 && k < FIT_STARTS; k++) {
     const double sum = settle(&f, row_of(&f, k, FIT_STARTS));
-    if (!(sum < least)) continue;
+    for (size_t j = 0; j < layer->nw; j++) f.reference[j] = (double)(float)f.reference[j];
+    if (!(sum < least && are_apart(&f.s, f.reference))) continue;
     least = sum;
     for (size_t j = 0; j < layer->nw; j++) w[j] = (float)f.reference[j];
   }
@@ -230,11 +257,9 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   uint32_t *places = BOLTZ_NEW_ARRAY(scratch, x->n * s.n, uint32_t);
   double *reference = BOLTZ_NEW_ARRAY(scratch, layer->nw, double);
   double *room = BOLTZ_NEW_ARRAY(scratch, s.n, double);
-  bool ready = places && reference && room && new_matching(&s, scratch, &m);
-  for (size_t j = 0; ready && j < layer->nw; j++) {
-    reference[j] = (double)flat[j];
-    ready = isfinite(reference[j]);
-  }
+  for (size_t j = 0; reference && j < layer->nw; j++) reference[j] = (double)flat[j];
+  const bool ready =
+      places && reference && room && new_matching(&s, scratch, &m) && are_apart(&s, reference);
   if (tape) *tape = ready ? places : NULL;
   for (size_t i = 0; i < x->n && !ready; i++) log_det[i] = NAN;
   for (size_t i = 0; i < x->n && ready; i++) {

@@ -1,4 +1,4 @@
-/* narrow.h - a conditioner network whose hidden maps compute in bf16 or int8.
+/* narrow.h - a conditioner network whose maps compute in bf16 or int8.
  *
  * The first map, whose inputs are coordinates, is fp32 as in mlp.h. So is the last, whose outputs
  * are the network's, unless the network is all_narrow: that is for outputs by the hundred that are

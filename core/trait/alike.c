@@ -1,8 +1,6 @@
 /* alike.c - sites that may change places, looked for in an energy. */
 #include "core/trait/alike.h"
 
-#include <string.h>
-
 #include "core/trait/trial.h"
 
 struct search {
@@ -13,28 +11,19 @@ struct search {
 
 static bool domains_are_equal(const struct search *s, int64_t a, int64_t b) {
   const struct boltz_domain *domain = s->trial.energy->domain;
-  for (int64_t k = 0; k < s->width; k++) {
-    const struct boltz_domain *p = &domain[a * s->width + k], *q = &domain[b * s->width + k];
-    if (p->type != q->type) return false;
-    if (p->type != BOLTZ_REAL && (p->low != q->low || p->high != q->high)) return false;
-  }
-  return true;
-}
-
-static void copy_site(const struct search *s, int64_t to, int64_t from) {
   for (int64_t k = 0; k < s->width; k++)
-    memcpy(s->trial.y.col[to * s->width + k], s->trial.x.col[from * s->width + k],
-           TRIAL_POINTS * sizeof(double));
+    if (!boltz_domain_same(&domain[a * s->width + k], &domain[b * s->width + k])) return false;
+  return true;
 }
 
 /* y is x but for the two, and again afterwards. */
 static bool are_alike(struct search *s, int64_t a, int64_t b) {
   if (!domains_are_equal(s, a, b)) return false;
-  copy_site(s, a, b);
-  copy_site(s, b, a);
+  boltz_trial_site(&s->trial, s->width, a, b);
+  boltz_trial_site(&s->trial, s->width, b, a);
   const bool same = boltz_trial_same(&s->trial);
-  copy_site(s, a, a);
-  copy_site(s, b, b);
+  boltz_trial_site(&s->trial, s->width, a, a);
+  boltz_trial_site(&s->trial, s->width, b, b);
   return same;
 }
 

@@ -2,7 +2,6 @@
 #include "core/trait/lattice.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "core/trait/trial.h"
 
@@ -25,32 +24,23 @@ static bool sites_are_alike(const struct search *s) {
   const struct boltz_energy *energy = s->trial.energy;
   const struct boltz_domain *domain = energy->domain;
   if (s->sites * s->width != energy->dim) return false;
-  for (int j = 0; j < energy->dim; j++) {
-    const struct boltz_domain *a = &domain[j], *b = &domain[j % s->width];
-    if (a->type != b->type) return false;
-    if (a->type != BOLTZ_REAL && (a->low != b->low || a->high != b->high)) return false;
-  }
+  for (int j = 0; j < energy->dim; j++)
+    if (!boltz_domain_same(&domain[j], &domain[j % s->width])) return false;
   return true;
-}
-
-static void copy_site(const struct search *s, int64_t to, int64_t from) {
-  for (int64_t k = 0; k < s->width; k++)
-    memcpy(s->trial.y.col[to * s->width + k], s->trial.x.col[from * s->width + k],
-           TRIAL_POINTS * sizeof(double));
 }
 
 /* One step along the axis whose neighbours lie `stride` sites apart. */
 static bool step_is_a_symmetry(struct search *s, int64_t side, int64_t stride) {
   for (int64_t site = 0; site < s->sites; site++) {
     const int64_t at = site / stride % side;
-    copy_site(s, site, site + ((at + 1) % side - at) * stride);
+    boltz_trial_site(&s->trial, s->width, site, site + ((at + 1) % side - at) * stride);
   }
   return boltz_trial_same(&s->trial);
 }
 
 static bool exchange_is_a_symmetry(struct search *s) {
   for (int64_t site = 0; site < s->sites; site++)
-    copy_site(s, site, site == 0 ? 1 : site == 1 ? 0 : site);
+    boltz_trial_site(&s->trial, s->width, site, site == 0 ? 1 : site == 1 ? 0 : site);
   return boltz_trial_same(&s->trial);
 }
 

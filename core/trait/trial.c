@@ -2,6 +2,7 @@
 #include "core/trait/trial.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/energy/points.h"
 
@@ -16,6 +17,12 @@ enum boltz_status boltz_trial_begin(const struct boltz_energy *energy, struct bo
   boltz_points_draw(energy->domain, 0, &trial->x);
   boltz_energy_eval(energy, energy->temperature, &trial->x, trial->u, NULL, scratch);
   return BOLTZ_OK;
+}
+
+void boltz_trial_site(struct boltz_trial *trial, int64_t width, int64_t to, int64_t from) {
+  for (int64_t k = 0; k < width; k++)
+    memcpy(trial->y.col[to * width + k], trial->x.col[from * width + k],
+           TRIAL_POINTS * sizeof(double));
 }
 
 bool boltz_trial_same(const struct boltz_trial *trial) {

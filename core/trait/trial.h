@@ -18,6 +18,9 @@ struct boltz_trial {
 enum boltz_status boltz_trial_begin(const struct boltz_energy *energy, struct boltz_arena *scratch,
                                     struct boltz_trial *trial);
 
+/** Site `to` of y becomes site `from` of x; sites have `width` coordinates. */
+void boltz_trial_site(struct boltz_trial *trial, int64_t width, int64_t to, int64_t from);
+
 /** Is u at y what it is at x? Points where it is finite at neither tell nothing. */
 bool boltz_trial_same(const struct boltz_trial *trial);
 

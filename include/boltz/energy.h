@@ -14,6 +14,10 @@ struct boltz_domain {
   double low, high;
 };
 
+static inline bool boltz_domain_same(const struct boltz_domain *a, const struct boltz_domain *b) {
+  return a->type == b->type && (a->type == BOLTZ_REAL || (a->low == b->low && a->high == b->high));
+}
+
 /** A function of a configuration, by name: a collective variable if it is one number, else
  * something that a configuration stands for, such as the spins of a field. */
 struct boltz_variable {

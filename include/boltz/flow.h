@@ -139,7 +139,8 @@ bool boltz_flow_tensor(const struct boltz_flow *flow, int k, struct boltz_tensor
  * Push a batch through every layer, in place.
  *
  *   x        [n, dim]  in and out
- *   log_det  [n]       out: log|det d(output)/d(input)|
+ *   log_det  [n]       out: log|det d(output)/d(input)|; -infinity: a latent without weight. The
+ *                      flow's log_copies is not in it
  *
  * Errors: none; an overflow, or exhausted scratch, shows as a non-finite log_det.
  * Threads: reads flow and weights only.
@@ -154,7 +155,7 @@ void boltz_flow_transform(const struct boltz_flow *flow, const struct boltz_weig
  *   first   index of the first sample: sample i depends on (seed, first + i) only
  *   x       [n, dim]   out: configurations, in the energy's own length unit
  *   z       [n, dim]   out or NULL: the latents
- *   log_q   [n]        out: log density at x [nats]
+ *   log_q   [n]        out: log density at x [nats]; +infinity: a latent without weight
  *
  * Errors: none; an overflow shows as a non-finite log_q.
  * Threads: reads flow and weights only.

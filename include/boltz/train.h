@@ -61,7 +61,8 @@ struct boltz_train_report {
   int64_t step, total_steps;     /* steps finished */
   double loss, loss_ml, loss_kl; /* NaN where the stage has none */
   double grad_norm, learning_rate;
-  uint64_t skipped; /* samples so far whose loss or gradient was not finite */
+  uint64_t skipped; /* samples so far whose loss or gradient was not finite, as that of latents
+                       without weight never is */
 };
 void boltz_train_report(const struct boltz_train *train, struct boltz_train_report *report);
 bool boltz_train_done(const struct boltz_train *train);
