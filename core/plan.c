@@ -430,11 +430,9 @@ void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_fl
 void boltz_plan_stages(const struct boltz_flow *flow,
                        struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
   const bool crowd = has_copies(flow);
-  stages[0] = (struct boltz_stage){.steps = crowd ? 8000 : 4000,
-                                   .batch = learns_from_sites(flow) ? 250
-                                            : crowd                 ? 500
-                                                                    : 1000,
-                                   .learning_rate = 2e-3,
+  stages[0] = (struct boltz_stage){.steps = crowd ? 16000 : 4000,
+                                   .batch = crowd || learns_from_sites(flow) ? 250 : 1000,
+                                   .learning_rate = crowd ? 4e-3 : 2e-3,
                                    .final_learning_rate = 0.003,
                                    .warm_up = 50,
                                    .ml = 1,
