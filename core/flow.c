@@ -142,6 +142,13 @@ BOLTZ_VECTORISED static void add(size_t n, double factor, const double *restrict
   for (size_t i = 0; i < n; i++) a[i] += factor * b[i];
 }
 
+/* Take the copies off. +infinity says that a latent has no weight, where there are copies; else it
+   is an overflow. */
+BOLTZ_VECTORISED static void share(size_t n, double log_copies, double *log_q) {
+  const double infinite = log_copies > 0 ? INFINITY : NAN;
+  for (size_t i = 0; i < n; i++) log_q[i] = log_q[i] == INFINITY ? infinite : log_q[i] - log_copies;
+}
+
 /* A coordinate that overflowed may have left log_det finite: 0·inf is NaN. */
 static void spoil_overflows(const struct boltz_batch *x, double *log_det) {
   for (int j = 0; j < x->dim; j++) add(x->n, 0, x->col[j], log_det);
@@ -253,10 +260,8 @@ void boltz_flow_push(const struct boltz_flow *flow, const struct boltz_weights *
   boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
   push_rows(flow, weights, BOLTZ_TO_X, key, x, log_det, scratch);
   spoil_overflows(x, log_det);
-  for (size_t i = 0; i < x->n; i++) {
-    log_q[i] -= log_det[i] + flow->log_copies;
-    if (log_q[i] == INFINITY && flow->log_copies == 0) log_q[i] = NAN; /* an overflow */
-  }
+  add(x->n, -1, log_det, log_q);
+  share(x->n, flow->log_copies, log_q);
   look_again(flow, weights, x, log_q, scratch);
   boltz_arena_release(scratch, mark);
 }
@@ -270,7 +275,8 @@ void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_we
   /* log q(x) = log p0(z) + log|det dz/dx| - ln copies */
   boltz_flow_transform(flow, weights, BOLTZ_TO_Z, x, log_det, scratch);
   boltz_base_log_density(&flow->base, weights->flat, x, log_q, NULL, scratch);
-  for (size_t i = 0; i < x->n; i++) log_q[i] += log_det[i] - flow->log_copies;
+  add(x->n, 1, log_det, log_q);
+  share(x->n, flow->log_copies, log_q);
   boltz_arena_release(scratch, mark);
 }
 
