@@ -37,7 +37,10 @@ enum boltz_status precision_check(const struct boltz_flow *flow, const char *ask
   return boltz_fail_at(
       BOLTZ_OUT_OF_RANGE, "/precision",
       "precision = %s is impossible for this flow, which has %s; possible are %s", asked,
-      conditioners ? "a conditioner that sees several coordinates" : "no conditioner", possible);
+      conditioners
+          ? "a conditioner that sees several coordinates or gives more parameters than a table has"
+          : "no conditioner",
+      possible);
 }
 
 /* ---- Trying ---- */

@@ -1,5 +1,5 @@
 /* test_rq_spline.c - the curves of splines and spline couplings, alone: one for all rows, in
- * double, and one for each, whose sizes and slopes are floats. */
+ * double, and one for each, whose sizes and slopes are floats; and from a table. */
 #include "check.h"
 #include "core/layer/rq_spline.h"
 
@@ -19,16 +19,39 @@ static void fill(float *r, size_t n, double spread, uint64_t first) {
   for (size_t k = 0; k < n; k++) r[k] = (float)(spread * (2 * uniform(first + k) - 1));
 }
 
-/* One curve for all rows; the same one for each. */
-enum way { SHARED, EACH, WAYS };
+/* One curve for all rows; the same one for each; and at every edge of a table. */
+enum way { SHARED, EACH, TABULATED, WAYS };
+
+#define WIDTH_MAX (3 * BOLTZ_RQ_BINS_MAX + 8)
+
+static void apply_tabulated(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                            size_t n, const float *r, double *x, double *log_det) {
+  float edges[2 * WIDTH_MAX];
+  const struct boltz_rq_table table = {edges, boltz_rq_table_width(spline->bins)};
+  CHECK(table.stride <= WIDTH_MAX);
+  for (size_t e = 0; e < 2; e++) boltz_rq_tabulate(spline, r, edges + e * table.stride);
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t cell = 0;
+    const float part = (float)(i % 5) / 4;
+    boltz_rq_apply_table(spline, direction, 1, &table, &cell, &part, x + i, log_det + i);
+  }
+}
+
+static void apply_rows(const struct boltz_rq_spline *spline, enum way way,
+                       enum boltz_direction direction, size_t n, const float *r, double *x,
+                       double *log_det) {
+  if (way == SHARED)
+    boltz_rq_apply(spline, direction, n, r, x, log_det);
+  else if (way == EACH)
+    boltz_rq_apply_rows(spline, direction, n, 0, r, x, log_det, NULL);
+  else
+    apply_tabulated(spline, direction, n, r, x, log_det);
+}
 
 static double apply(const struct boltz_rq_spline *spline, enum way way,
                     enum boltz_direction direction, const float *r, double *x) {
   double log_det = 0;
-  if (way == SHARED)
-    boltz_rq_apply(spline, direction, 1, r, x, &log_det);
-  else
-    boltz_rq_apply_rows(spline, direction, 1, 0, r, x, &log_det, NULL);
+  apply_rows(spline, way, direction, 1, r, x, &log_det);
   return log_det;
 }
 
@@ -84,7 +107,7 @@ static void curves_inverses_and_slopes_are_those_of_fifty_digits(void) {
 /* A size is made by some five operations, each right to 6e-8: knots are 3e-7 off, and what lies
    behind them is so, times the slope. Of a bin of 3e-3 that is 1e-4, and a log slope may change by
    5 within it. */
-static void curves_of_rows_are_those_of_fifty_digits_to_a_float(void) {
+static void check_floats(enum way way) {
   FILE *in = fopen("tests/golden/spline.txt", "r");
   struct boltz_rq_spline spline = {0};
   float r[PARAMETERS_MAX];
@@ -94,8 +117,8 @@ static void curves_of_rows_are_those_of_fifty_digits_to_a_float(void) {
       double z, x, log_slope;
       CHECK_INT(fscanf(in, "%lf %lf %lf", &z, &x, &log_slope), 3);
       double to_x = z, to_z = x;
-      const double up = apply(&spline, EACH, BOLTZ_TO_X, r, &to_x);
-      const double down = apply(&spline, EACH, BOLTZ_TO_Z, r, &to_z);
+      const double up = apply(&spline, way, BOLTZ_TO_X, r, &to_x);
+      const double down = apply(&spline, way, BOLTZ_TO_Z, r, &to_z);
       const double grown = exp(fabs(log_slope));
       CHECK_NEAR(to_x, x, 3e-7 * spline.width * (1 + grown));
       CHECK_NEAR(to_z, z, 3e-7 * spline.width * (1 + grown));
@@ -104,6 +127,11 @@ static void curves_of_rows_are_those_of_fifty_digits_to_a_float(void) {
     }
   }
   fclose(in);
+}
+
+static void curves_of_rows_and_tables_are_those_of_fifty_digits_to_a_float(void) {
+  check_floats(EACH);
+  check_floats(TABULATED);
 }
 
 static void parameters_of_zero_are_the_identity(void) {
@@ -153,8 +181,7 @@ static void check_ends(enum way way) {
 }
 
 static void ends_go_to_themselves_and_a_line_goes_on_beyond_them(void) {
-  check_ends(SHARED);
-  check_ends(EACH);
+  for (int way = 0; way < WAYS; way++) check_ends((enum way)way);
 }
 
 /* Wild parameters: slopes from 1e-3 to 1e3 and above. */
@@ -170,10 +197,7 @@ static void check_steep(enum way way) {
         x[i] = z[i] = -3 + 5.9999 * i / (N - 1);
         log_det[i] = 0;
       }
-      if (way == SHARED)
-        boltz_rq_apply(&spline, BOLTZ_TO_X, N, r, x, log_det);
-      else
-        boltz_rq_apply_rows(&spline, BOLTZ_TO_X, N, 0, r, x, log_det, NULL);
+      apply_rows(&spline, way, BOLTZ_TO_X, N, r, x, log_det);
       for (int i = 1; i < N; i++) CHECK(x[i] >= x[i - 1]);
       double worst = 0, off = 0, back[1];
       for (int i = 0; i < N; i++) {
@@ -190,8 +214,80 @@ static void check_steep(enum way way) {
 }
 
 static void steep_curves_rise_and_come_back(void) {
-  check_steep(SHARED);
-  check_steep(EACH);
+  for (int way = 0; way < WAYS; way++) check_steep((enum way)way);
+}
+
+/* Knots, or slopes, of raw parameters as the header defines them. */
+struct curve {
+  double u[BOLTZ_RQ_BINS_MAX + 1], v[BOLTZ_RQ_BINS_MAX + 1], d[BOLTZ_RQ_BINS_MAX + 1];
+};
+
+static void take_knots(int bins, const float *r, double *knot) {
+  double sum = 0;
+  for (int k = 0; k < bins; k++) sum += exp(r[k]);
+  knot[0] = 0;
+  for (int k = 0; k < bins; k++) knot[k + 1] = knot[k] + 1e-3 + (1 - 1e-3 * bins) * exp(r[k]) / sum;
+}
+
+static struct curve curve_of(enum boltz_rq_ends ends, int bins, const float *r) {
+  struct curve curve;
+  take_knots(bins, r, curve.u);
+  take_knots(bins, r + bins, curve.v);
+  const double offset = log(exp(1 - 1e-3) - 1); /* so that 0 is the slope 1 */
+  for (int k = 0; k <= bins; k++) {
+    const int number = ends == BOLTZ_RQ_LINE ? k - 1 : ends == BOLTZ_RQ_CIRCLE ? k % bins : k;
+    const bool given = ends != BOLTZ_RQ_LINE || (k > 0 && k < bins);
+    curve.d[k] = given ? 1e-3 + log1p(exp(r[2 * bins + number] + offset)) : 1;
+  }
+  return curve;
+}
+
+/* v at u, and the log slope there. */
+static double bend(const struct curve *c, double u, double *log_slope) {
+  int k = 0;
+  while (c->u[k + 1] < u) k++;
+  const double w = c->u[k + 1] - c->u[k], h = c->v[k + 1] - c->v[k], s = h / w;
+  const double xi = (u - c->u[k]) / w, t = xi * (1 - xi);
+  const double below = s + (c->d[k] + c->d[k + 1] - 2 * s) * t;
+  *log_slope = log(s * s / (below * below) *
+                   (c->d[k + 1] * xi * xi + 2 * s * t + c->d[k] * (1 - xi) * (1 - xi)));
+  return c->v[k] + h * (s * xi * xi + c->d[k] * t) / below;
+}
+
+/* Three edges, each curve another one; floats as above. */
+static void between_edges_knots_and_slopes_are_in_proportion(void) {
+  enum { N = 200, EDGES = 3 };
+  float r[EDGES][PARAMETERS_MAX], edges[EDGES * WIDTH_MAX];
+  for (int e = 0; e < 3; e++)
+    for (int bins = 2; bins <= 64; bins += bins < 20 ? 3 : 22) {
+      const struct boltz_rq_spline spline = {(enum boltz_rq_ends)e, bins, -1, 4};
+      const struct boltz_rq_table table = {edges, boltz_rq_table_width(bins)};
+      struct curve at[EDGES];
+      for (uint64_t k = 0; k < EDGES; k++) {
+        fill(r[k], PARAMETERS_MAX, 1.5, 300 * k);
+        boltz_rq_tabulate(&spline, r[k], edges + k * table.stride);
+        at[k] = curve_of(spline.ends, bins, r[k]);
+      }
+      for (size_t i = 0; i < N; i++) {
+        const uint32_t cell = (uint32_t)(i % 2);
+        const double p = uniform(i), u = uniform(i + N);
+        const float part = (float)p;
+        struct curve own;
+        double log_slope, x = -1 + 4 * u, log_det = 0, back_det = 0;
+        for (int k = 0; k <= bins; k++) {
+          own.u[k] = (1 - p) * at[cell].u[k] + p * at[cell + 1].u[k];
+          own.v[k] = (1 - p) * at[cell].v[k] + p * at[cell + 1].v[k];
+          own.d[k] = (1 - p) * at[cell].d[k] + p * at[cell + 1].d[k];
+        }
+        const double expected = -1 + 4 * bend(&own, u, &log_slope);
+        boltz_rq_apply_table(&spline, BOLTZ_TO_X, 1, &table, &cell, &part, &x, &log_det);
+        CHECK_NEAR(x, expected, 3e-7 * 4 * (1 + exp(log_slope)));
+        CHECK_NEAR(log_det, log_slope, 5e-4);
+        boltz_rq_apply_table(&spline, BOLTZ_TO_Z, 1, &table, &cell, &part, &x, &back_det);
+        CHECK_NEAR(x, -1 + 4 * u, 1e-13);
+        CHECK_NEAR(back_det, -log_det, 1e-11);
+      }
+    }
 }
 
 /* J = c out + d log_det of one row */
@@ -354,10 +450,11 @@ static void parameters_that_overflow_leave_nan(void) {
 
 int main(int argc, char **argv) {
   RUN(curves_inverses_and_slopes_are_those_of_fifty_digits);
-  RUN(curves_of_rows_are_those_of_fifty_digits_to_a_float);
+  RUN(curves_of_rows_and_tables_are_those_of_fifty_digits_to_a_float);
   RUN(parameters_of_zero_are_the_identity);
   RUN(ends_go_to_themselves_and_a_line_goes_on_beyond_them);
   RUN(steep_curves_rise_and_come_back);
+  RUN(between_edges_knots_and_slopes_are_in_proportion);
   RUN(gradients_match_differences_in_every_bin);
   RUN(a_column_cut_in_pieces_gives_the_same_bits);
   RUN(a_tape_changes_no_bit_and_gradients_stay_in_their_columns);

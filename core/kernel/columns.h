@@ -5,12 +5,13 @@
 #include <stddef.h>
 
 #include "boltz/rng.h"
+#include "core/base/vmath.h"
 
 /** Random numbers that are made together, at most. */
 #define BOLTZ_COLUMN_LANES 64
 
 /** Cells of a piecewise linear table, of them on either side those that are so many times as wide
- * as the ones between; see nn/table.h. */
+ * as the ones between; see nn/grid.h. */
 #define BOLTZ_TABLE_CELLS 640
 #define BOLTZ_TABLE_OUTER 64
 #define BOLTZ_TABLE_WIDER 32
@@ -18,6 +19,17 @@
 /** Where the narrow cells begin and end; cell k reaches from k - 1/2 to k + 1/2. */
 #define BOLTZ_TABLE_LOW (BOLTZ_TABLE_OUTER - 0.5)
 #define BOLTZ_TABLE_HIGH (BOLTZ_TABLE_CELLS - BOLTZ_TABLE_OUTER - 0.5)
+
+/** Where x is among the cells: a = fma(x, per_unit, offset), b = a held in [LOW, HIGH], then
+ * fma(a - b, 1/WIDER, b), held in [0, CELLS - 1]. NaN is -Infinity. */
+BOLTZ_INLINE double boltz_table_at(double x, double per_unit, double offset) {
+  const double a = fma(x, per_unit, offset);
+  double b = a > BOLTZ_TABLE_LOW ? a : BOLTZ_TABLE_LOW;
+  b = b < BOLTZ_TABLE_HIGH ? b : BOLTZ_TABLE_HIGH;
+  double at = fma(a - b, 1.0 / BOLTZ_TABLE_WIDER, b);
+  at = at > 0 ? at : 0;
+  return at < BOLTZ_TABLE_CELLS - 1 ? at : BOLTZ_TABLE_CELLS - 1;
+}
 
 /** One moved coordinate's cells: {s, slope of s, t, slope of t} every `stride` doubles. */
 struct boltz_cells {
@@ -32,9 +44,8 @@ struct boltz_columns {
   void (*uniforms)(uint64_t seed, enum boltz_stream stream, uint64_t first, uint32_t block,
                    size_t n, double u[2][BOLTZ_COLUMN_LANES]);
 
-  /* s [n], t [n] at x [n]: a = fma(x, per_unit, offset), b = a held in [LOW, HIGH]; at = fma(a - b,
-     1/WIDER, b), held in [0, CELLS - 1]; k = at rounded to the nearest even; s = fma(at - k, slope,
-     s) of cell k, t likewise. NaN is looked up as -Infinity. */
+  /* s [n], t [n] at x [n]: at = boltz_table_at(x), k = at rounded to the nearest even; s = fma(at -
+     k, slope, s) of cell k, t likewise. */
   void (*lookup)(const struct boltz_cells *cells, size_t n, const double *x, double *s, double *t);
 };
 

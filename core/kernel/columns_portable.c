@@ -1,5 +1,4 @@
 /* columns_portable.c - the column functions for every processor, as plain loops. */
-#include "core/base/vmath.h"
 #include "core/kernel/columns.h"
 
 static void uniforms(uint64_t seed, enum boltz_stream stream, uint64_t first, uint32_t block,
@@ -15,12 +14,7 @@ static void uniforms(uint64_t seed, enum boltz_stream stream, uint64_t first, ui
 static void lookup(const struct boltz_cells *cells, size_t n, const double *x, double *s,
                    double *t) {
   for (size_t i = 0; i < n; i++) {
-    const double a = fma(x[i], cells->per_unit, cells->offset);
-    double b = a > BOLTZ_TABLE_LOW ? a : BOLTZ_TABLE_LOW;
-    b = b < BOLTZ_TABLE_HIGH ? b : BOLTZ_TABLE_HIGH;
-    double at = fma(a - b, 1.0 / BOLTZ_TABLE_WIDER, b);
-    at = at > 0 ? at : 0;
-    at = at < BOLTZ_TABLE_CELLS - 1 ? at : BOLTZ_TABLE_CELLS - 1;
+    const double at = boltz_table_at(x[i], cells->per_unit, cells->offset);
     const double k = (at + BOLTZ_ROUNDER) - BOLTZ_ROUNDER, part = at - k;
     const double *cell = cells->cell + (size_t)k * cells->stride;
     s[i] = fma(part, cell[1], cell[0]);

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "core/layer/conditioner.h"
+#include "core/nn/table.h"
 
 struct additive_coupling {
   struct boltz_ints fixed, moved, hidden;
@@ -61,18 +62,26 @@ static void pack(const struct boltz_layer *layer, const float *w, float *packed,
 
 /* ---- Serving ---- */
 
-/* Tables are of two networks. */
 static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
-  (void)layer;
-  return precision != BOLTZ_TABLE;
+  const struct plan *plan = layer->plan;
+  return precision != BOLTZ_TABLE || boltz_conditioner_sees_one(&plan->conditioner);
 }
 
 static enum boltz_status serve(const struct boltz_layer *layer, const struct boltz_weights *w,
                                enum boltz_precision precision, const struct boltz_batch *x,
                                struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
   const struct plan *plan = layer->plan;
-  return boltz_conditioner_serve(&plan->conditioner, &plan->shift, layer, w, precision, x, arena,
-                                 scratch, out);
+  const struct conditioner *c = &plan->conditioner;
+  if (precision != BOLTZ_TABLE)
+    return boltz_conditioner_serve(c, &plan->shift, layer, w, precision, x, arena, scratch, out);
+  const struct boltz_grid grid = boltz_conditioner_grid(c, x);
+  const float *a = boltz_conditioner_edges(c, &grid, scratch);
+  struct boltz_table *table = NULL;
+  if (!a) return BOLTZ_NO_MEMORY;
+  BOLTZ_TRY(boltz_table_new(NULL, &plan->shift, boltz_layer_packed(layer, w), 0, &grid, a, arena,
+                            scratch, &table));
+  *out = table;
+  return BOLTZ_OK;
 }
 
 /* ---- Both ways ---- */
@@ -96,20 +105,43 @@ static void shift_columns(const struct boltz_ints *moved, enum boltz_direction d
   }
 }
 
+/* false: scratch is exhausted */
+static bool shift_by_table(const struct plan *plan, const struct boltz_table *table,
+                           enum boltz_direction direction, struct boltz_batch *x,
+                           struct boltz_arena *scratch) {
+  const double *seen = boltz_conditioner_seen(&plan->conditioner, x, scratch);
+  double *t = boltz_arena_scratch(scratch, x->n, 2 * sizeof *t), *none = t + x->n;
+  if (!seen || !t) return false;
+  const double sign = direction == BOLTZ_TO_X ? 1 : -1;
+  for (size_t m = 0; m < plan->moved->n; m++) {
+    double *column = x->col[plan->moved->v[m]];
+    boltz_table_eval(table, m, x->n, seen, none, t);
+    for (size_t i = 0; i < x->n; i++) column[i] += sign * t[i];
+  }
+  return true;
+}
+
+static void fail(const struct boltz_batch *x, double *log_det, void **tape) {
+  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
+  if (tape) *tape = NULL;
+}
+
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape_out, struct boltz_arena *scratch) {
+  const struct plan *plan = layer->plan;
   struct tape *tape = NULL;
   if (x->n == 0) return;
-  if (tape_out) *tape_out = tape = BOLTZ_NEW(scratch, struct tape);
-  const float *t = tape || !tape_out ? ask(layer, w, x, tape, scratch) : NULL;
-  if (!t) {
-    for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
-    if (tape_out) *tape_out = NULL;
+  if (w->precision == BOLTZ_TABLE) {
+    if (!shift_by_table(plan, boltz_layer_served(layer, w), direction, x, scratch))
+      fail(x, log_det, tape_out);
     return;
   }
+  if (tape_out) *tape_out = tape = BOLTZ_NEW(scratch, struct tape);
+  const float *t = tape || !tape_out ? ask(layer, w, x, tape, scratch) : NULL;
+  if (!t) return fail(x, log_det, tape_out);
   if (tape) tape->t = t;
-  shift_columns(((const struct plan *)layer->plan)->moved, direction, t, x);
+  shift_columns(plan->moved, direction, t, x);
 }
 
 /* TO_X: out = in + t, gt = g. TO_Z: out = in - t, gt = -g. */
@@ -135,8 +167,7 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
 }
 
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
-  (void)precision;
-  return boltz_mlp_flops(&((const struct plan *)layer->plan)->shift);
+  return precision == BOLTZ_TABLE ? 0 : boltz_mlp_flops(&((const struct plan *)layer->plan)->shift);
 }
 
 #define OFFSET(member) offsetof(struct additive_coupling, member)

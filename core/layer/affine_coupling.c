@@ -84,24 +84,30 @@ struct served {
   struct boltz_table *table;
 };
 
-/* A table has one input, on a line. */
 static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
-  return precision != BOLTZ_TABLE || plan->conditioner.width == 1;
+  return precision != BOLTZ_TABLE || boltz_conditioner_sees_one(&plan->conditioner);
+}
+
+static enum boltz_status tabulate(const struct plan *plan, const float *packed,
+                                  const struct boltz_batch *x, struct boltz_arena *arena,
+                                  struct boltz_arena *scratch, struct boltz_table **table) {
+  const struct boltz_grid grid = boltz_conditioner_grid(&plan->conditioner, x);
+  const float *a = boltz_conditioner_edges(&plan->conditioner, &grid, scratch);
+  if (!a) return BOLTZ_NO_MEMORY;
+  return boltz_table_new(&plan->scale, &plan->shift, packed, plan->settings->nets.scale_cap, &grid,
+                         a, arena, scratch, table);
 }
 
 static enum boltz_status serve(const struct boltz_layer *layer, const struct boltz_weights *w,
                                enum boltz_precision precision, const struct boltz_batch *x,
                                struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
   const struct plan *plan = layer->plan;
-  const struct affine_coupling *s = plan->settings;
   const float *flat = boltz_layer_flat(layer, w), *packed = boltz_layer_packed(layer, w);
   struct served *served = BOLTZ_NEW(arena, struct served);
   if (!served) return BOLTZ_NO_MEMORY;
   *out = served;
-  if (precision == BOLTZ_TABLE)
-    return boltz_table_new(&plan->scale, &plan->shift, packed, s->nets.scale_cap, x->n,
-                           x->col[s->fixed.v[0]], arena, scratch, &served->table);
+  if (precision == BOLTZ_TABLE) return tabulate(plan, packed, x, arena, scratch, &served->table);
   const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
   if (!a) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_narrow_new(&plan->scale, flat, packed, precision, x->n, a, arena, scratch,
@@ -115,6 +121,7 @@ static enum boltz_status serve(const struct boltz_layer *layer, const struct bol
 /* What the networks say of a batch: rows of r and t; or a table, which is asked by column. */
 struct answer {
   const struct boltz_table *table;
+  const double *seen; /* [n] where it is asked */
   const float *r, *t; /* [n, ld(moved)] */
 };
 
@@ -126,7 +133,10 @@ static bool ask(const struct boltz_layer *layer, const struct boltz_weights *w,
   const struct served *served = boltz_layer_served(layer, w);
   const float *packed = boltz_layer_packed(layer, w), *packed_shift = packed + plan->scale.npacked;
   *answer = (struct answer){.table = served ? served->table : NULL};
-  if (answer->table) return true;
+  if (answer->table) {
+    answer->seen = boltz_conditioner_seen(&plan->conditioner, x, scratch);
+    return answer->seen;
+  }
   const float *a = boltz_conditioner_gather(&plan->conditioner, x, scratch);
   if (!a) return false;
   if (served) {
@@ -218,7 +228,7 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
     double *column = x->col[settings->moved.v[m]], *t = columns + n;
     double *s = tape ? tape->s + m * n : columns;
     if (answer.table)
-      boltz_table_eval(answer.table, m, n, x->col[settings->fixed.v[0]], s, t);
+      boltz_table_eval(answer.table, m, n, answer.seen, s, t);
     else
       take_column(c, n, ld, answer.r + m, answer.t + m, s, t);
     if (tape) memcpy(tape->in + m * n, column, n * sizeof *column);

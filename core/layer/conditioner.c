@@ -269,6 +269,40 @@ void boltz_conditioner_back(const struct conditioner *c, const struct boltz_batc
     }
 }
 
+/* ---- One coordinate ---- */
+
+struct boltz_grid boltz_conditioner_grid(const struct conditioner *c, const struct boltz_batch *x) {
+  const struct conditioner_input *in = &c->input[0];
+  return in->periodic ? boltz_grid_between(in->low, in->low + in->width)
+                      : boltz_grid_around(x->n, x->col[c->coordinate[0]]);
+}
+
+const float *boltz_conditioner_edges(const struct conditioner *c, const struct boltz_grid *grid,
+                                     struct boltz_arena *scratch) {
+  const size_t ld = boltz_kernel_ld(c->width);
+  double *edge = boltz_arena_scratch(scratch, BOLTZ_GRID_EDGES, sizeof *edge);
+  float *a = boltz_arena_scratch(scratch, BOLTZ_GRID_EDGES, ld * sizeof *a);
+  if (!edge || !a) return NULL;
+  for (size_t e = 0; e < BOLTZ_GRID_EDGES; e++) edge[e] = boltz_grid_edge(grid, e);
+  gather_input(&c->input[0], BOLTZ_GRID_EDGES, ld, edge, a);
+  return a;
+}
+
+BOLTZ_VECTORISED static void wrap(double low, double width, size_t n, const double *restrict x,
+                                  double *restrict wrapped) {
+  for (size_t i = 0; i < n; i++) wrapped[i] = boltz_wrap(x[i], low, width);
+}
+
+const double *boltz_conditioner_seen(const struct conditioner *c, const struct boltz_batch *x,
+                                     struct boltz_arena *scratch) {
+  const struct conditioner_input *in = &c->input[0];
+  const double *column = x->col[c->coordinate[0]];
+  if (!in->periodic) return column;
+  double *wrapped = boltz_arena_scratch(scratch, x->n, sizeof *wrapped);
+  if (wrapped) wrap(in->low, in->width, x->n, column, wrapped);
+  return wrapped;
+}
+
 /* ---- One network ---- */
 
 enum boltz_status boltz_conditioner_serve(const struct conditioner *c, const struct boltz_mlp *net,

@@ -11,6 +11,7 @@
 #define LAYER_CONDITIONER_H
 
 #include "boltz/layer.h"
+#include "core/nn/grid.h"
 #include "core/nn/mlp.h"
 
 /** Sites in row-major order, periodic in every direction, the same number of coordinates each. */
@@ -62,9 +63,30 @@ const float *boltz_conditioner_gather(const struct conditioner *conditioner,
 void boltz_conditioner_back(const struct conditioner *conditioner, const struct boltz_batch *x,
                             const float *ga, struct boltz_batch *g);
 
+/* ---- What is seen is one coordinate, which networks can be tabulated over ---- */
+
+/** Is it? */
+static inline bool boltz_conditioner_sees_one(const struct conditioner *conditioner) {
+  return conditioner->n == 1 && conditioner->sites == 1;
+}
+
+/** Cells over a period, or around where the coordinate is in x. */
+struct boltz_grid boltz_conditioner_grid(const struct conditioner *conditioner,
+                                         const struct boltz_batch *x);
+
+/** What a network sees at the edges of the grid [BOLTZ_GRID_EDGES, ld(width)]; NULL: scratch is
+ * exhausted. */
+const float *boltz_conditioner_edges(const struct conditioner *conditioner,
+                                     const struct boltz_grid *grid, struct boltz_arena *scratch);
+
+/** The coordinate [n] as the grid has it, a periodic one within its period; NULL: scratch is
+ * exhausted. */
+const double *boltz_conditioner_seen(const struct conditioner *conditioner,
+                                     const struct boltz_batch *x, struct boltz_arena *scratch);
+
 /* ---- A layer whose only network sees what the conditioner gathers ---- */
 
-/** The layer's serve(). */
+/** The layer's serve(), in bf16 and int8. */
 enum boltz_status boltz_conditioner_serve(const struct conditioner *conditioner,
                                           const struct boltz_mlp *net,
                                           const struct boltz_layer *layer,

@@ -57,6 +57,13 @@ void boltz_rq_find_shared(const struct boltz_rq_spline *spline, enum boltz_direc
                           size_t n, const struct rq_shared *shared, const double *x, double *index,
                           struct rq_found *found);
 
+/* ---- A curve for every place between edges of a grid ---- */
+
+/** The bins of n <= BOLTZ_RQ_ROWS rows. */
+void boltz_rq_find_table(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                         size_t n, const struct boltz_rq_table *table, const uint32_t *cell,
+                         const float *part, const double *x, struct rq_found *found);
+
 /* ---- A curve for each row ---- */
 
 /* A loop over lanes i, which must not be undone before it can become vectors. */

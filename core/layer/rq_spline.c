@@ -126,3 +126,15 @@ void boltz_rq_apply_rows(const struct boltz_rq_spline *spline, enum boltz_direct
     go(spline, direction, rows, &found, x + first, log_det + first);
   }
 }
+
+void boltz_rq_apply_table(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                          size_t n, const struct boltz_rq_table *table, const uint32_t *cell,
+                          const float *part, double *x, double *log_det) {
+  struct rq_found found;
+  for (size_t first = 0; first < n; first += ROWS) {
+    const size_t rows = rows_from(first, n);
+    boltz_rq_find_table(spline, direction, rows, table, cell + first, part + first, x + first,
+                        &found);
+    go(spline, direction, rows, &found, x + first, log_det + first);
+  }
+}

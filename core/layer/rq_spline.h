@@ -10,6 +10,8 @@
 #ifndef LAYER_RQ_SPLINE_H
 #define LAYER_RQ_SPLINE_H
 
+#include <stdint.h>
+
 #include "boltz/layer.h"
 
 #define BOLTZ_RQ_BINS_MIN 2
@@ -79,5 +81,28 @@ void boltz_rq_apply_rows(const struct boltz_rq_spline *spline, enum boltz_direct
 void boltz_rq_backward_rows(const struct boltz_rq_spline *spline, enum boltz_direction direction,
                             size_t n, size_t ld, const void *tape, const double *z,
                             const double *glog, double *g, float *gr);
+
+/* ---- A curve for every place between edges of a grid ----
+ *
+ * At an edge stands what a network's parameters make of it: knots and slopes, rounded to floats.
+ * Between two edges knots and slopes are between theirs, in proportion: a monotone curve again, and
+ * no exponential to take. */
+
+struct boltz_rq_table {
+  const float *edge; /* [edges, stride], from the first edge's curve on */
+  size_t stride;
+};
+
+/** Floats of a curve. */
+size_t boltz_rq_table_width(int bins);
+
+/** The curve [boltz_rq_table_width()] of parameters r. */
+void boltz_rq_tabulate(const struct boltz_rq_spline *spline, const float *r, float *curve);
+
+/** boltz_rq_apply_rows() with row i's curve between edges cell[i] and cell[i] + 1, part[i] of the
+ * way, which is in [0, 1]. */
+void boltz_rq_apply_table(const struct boltz_rq_spline *spline, enum boltz_direction direction,
+                          size_t n, const struct boltz_rq_table *table, const uint32_t *cell,
+                          const float *part, double *x, double *log_det);
 
 #endif

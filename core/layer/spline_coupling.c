@@ -126,16 +126,49 @@ static void pack(const struct boltz_layer *layer, const float *w, float *packed,
 
 /* ---- Serving ---- */
 
-/* A table of so many parameters would leave the caches. */
+/* Parameters of a table's edge: with more it would leave the caches. */
+#define TABULATED_MAX 256
+
+/* The curves of all moved coordinates over a grid. */
+struct curves {
+  struct boltz_grid grid;
+  size_t width;      /* floats of a curve */
+  const float *edge; /* [BOLTZ_GRID_EDGES, moved, width] */
+};
+
 static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
-  (void)layer;
-  return precision != BOLTZ_TABLE;
+  const struct plan *plan = layer->plan;
+  return precision != BOLTZ_TABLE ||
+         (boltz_conditioner_sees_one(&plan->conditioner) && plan->outputs <= TABULATED_MAX);
+}
+
+static enum boltz_status tabulate(const struct boltz_layer *layer, const struct boltz_weights *w,
+                                  const struct boltz_batch *x, struct boltz_arena *arena,
+                                  struct boltz_arena *scratch, void **out) {
+  const struct plan *plan = layer->plan;
+  const size_t ld = boltz_kernel_ld(plan->outputs);
+  struct curves *curves = *out = BOLTZ_NEW(arena, struct curves);
+  if (!curves) return BOLTZ_NO_MEMORY;
+  curves->grid = boltz_conditioner_grid(&plan->conditioner, x);
+  curves->width = boltz_rq_table_width(plan->moved[0].spline.bins);
+  float *edge = boltz_arena_alloc(arena, BOLTZ_GRID_EDGES, plan->n * curves->width * sizeof *edge);
+  const float *a = boltz_conditioner_edges(&plan->conditioner, &curves->grid, scratch);
+  const float *r = edge && a ? boltz_mlp_forward(&plan->net, boltz_layer_packed(layer, w),
+                                                 BOLTZ_GRID_EDGES, a, NULL, scratch)
+                             : NULL;
+  if (!r) return BOLTZ_NO_MEMORY;
+  curves->edge = edge;
+  for (size_t e = 0; e < BOLTZ_GRID_EDGES; e++)
+    for (size_t m = 0; m < plan->n; m++, edge += curves->width)
+      boltz_rq_tabulate(&plan->moved[m].spline, r + e * ld + plan->moved[m].first, edge);
+  return BOLTZ_OK;
 }
 
 static enum boltz_status serve(const struct boltz_layer *layer, const struct boltz_weights *w,
                                enum boltz_precision precision, const struct boltz_batch *x,
                                struct boltz_arena *arena, struct boltz_arena *scratch, void **out) {
   const struct plan *plan = layer->plan;
+  if (precision == BOLTZ_TABLE) return tabulate(layer, w, x, arena, scratch, out);
   return boltz_conditioner_serve(&plan->conditioner, &plan->net, layer, w, precision, x, arena,
                                  scratch, out);
 }
@@ -174,6 +207,23 @@ static struct tape *new_tape(const struct plan *plan, size_t n, struct boltz_are
   return tape->in && tape->curves ? tape : NULL;
 }
 
+/* false: scratch is exhausted */
+static bool apply_table(const struct plan *plan, const struct curves *curves,
+                        enum boltz_direction direction, struct boltz_batch *x, double *log_det,
+                        struct boltz_arena *scratch) {
+  const double *seen = boltz_conditioner_seen(&plan->conditioner, x, scratch);
+  uint32_t *cell = boltz_arena_scratch(scratch, x->n, sizeof *cell);
+  float *part = boltz_arena_scratch(scratch, x->n, sizeof *part);
+  if (!seen || !cell || !part) return false;
+  boltz_grid_find(&curves->grid, x->n, seen, cell, part);
+  for (size_t m = 0; m < plan->n; m++) {
+    const struct boltz_rq_table table = {curves->edge + m * curves->width, plan->n * curves->width};
+    boltz_rq_apply_table(&plan->moved[m].spline, direction, x->n, &table, cell, part,
+                         x->col[plan->moved[m].coordinate], log_det);
+  }
+  return true;
+}
+
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape_out, struct boltz_arena *scratch) {
@@ -181,6 +231,11 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   const size_t n = x->n, ld = boltz_kernel_ld(plan->outputs);
   struct tape *tape = NULL;
   if (n == 0) return;
+  if (w->precision == BOLTZ_TABLE) {
+    if (!apply_table(plan, boltz_layer_served(layer, w), direction, x, log_det, scratch))
+      fail(x, log_det, tape_out);
+    return;
+  }
   if (tape_out) {
     *tape_out = tape = new_tape(plan, n, scratch);
     if (!tape) return fail(x, log_det, tape_out);
@@ -221,8 +276,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
 
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
-  (void)precision;
-  return boltz_mlp_flops(&plan->net) * (double)plan->conditioner.sites +
+  const double networks = boltz_mlp_flops(&plan->net) * (double)plan->conditioner.sites;
+  return (precision == BOLTZ_TABLE ? 0 : networks) +
          (FLOPS_A_COORDINATE + FLOPS_A_BIN * (double)plan->moved[0].spline.bins) * (double)plan->n;
 }
 
