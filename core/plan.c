@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "boltz/expression.h"
 #include "core/trait/alike.h"
 #include "core/trait/lattice.h"
 #include "core/trait/quadratic.h"
@@ -65,6 +66,32 @@ const struct boltz_field boltz_stage_fields[] = {
      .low = 0,
      .high = 1e6,
      .doc = "weight of J_KL, the reverse Kullback-Leibler divergence up to a constant"},
+    {.name = "rc",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(rc),
+     .def = 0,
+     .low = 0,
+     .high = 1e6,
+     .doc = "weight of J_RC, which spreads samples over a reaction coordinate: rc_of"},
+    {.name = "rc_of",
+     .type = BOLTZ_FIELD_TEXT,
+     .offset = STAGE(rc_of),
+     .high = BOLTZ_EXPRESSION_CHARACTERS,
+     .doc = "with rc: the coordinate, x1 …, or a formula of coordinates"},
+    {.name = "rc_low",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(rc_low),
+     .def = 0,
+     .low = -1e300,
+     .high = 1e300,
+     .doc = "lower end of what rc_of is spread over"},
+    {.name = "rc_high",
+     .type = BOLTZ_FIELD_DOUBLE,
+     .offset = STAGE(rc_high),
+     .def = 0,
+     .low = -1e300,
+     .high = 1e300,
+     .doc = "upper end of what rc_of is spread over"},
     {.name = "clip_norm",
      .type = BOLTZ_FIELD_DOUBLE,
      .offset = STAGE(clip_norm),

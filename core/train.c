@@ -34,6 +34,10 @@ struct shard {
   struct boltz_loss_sum sum;
   size_t done; /* rows so far: first those of J_ML, then those of J_KL */
 
+  double h[BOLTZ_SPREAD_KERNELS]; /* sums over the latents that were looked at, */
+  uint64_t seen;                  /* over so many of them */
+  size_t looked;
+
   struct boltz_loss_tile *tile; /* under way; NULL: none is */
   size_t tile_rows;
   struct boltz_mark mark; /* before it */
@@ -42,7 +46,8 @@ struct shard {
 struct boltz_train {
   struct boltz_loss loss;
   struct boltz_weights *weights;
-  struct boltz_stage *stages; /* [nstages] */
+  struct boltz_stage *stages;    /* [nstages] */
+  struct boltz_spread **spreads; /* [nstages] NULL where rc is 0 */
   size_t nstages, nw;
   int64_t total_steps, step;
   size_t tile;
@@ -51,6 +56,7 @@ struct boltz_train {
 
   /* of the step at hand */
   const struct boltz_stage *stage; /* NULL: all is done */
+  const struct boltz_spread *spread;
   double learning_rate;
   struct shard shards[SHARDS];
   float *g;            /* [nw] the shards' sum */
@@ -79,10 +85,11 @@ static enum boltz_status check_stage(size_t k, const struct boltz_stage *stage,
                 stage->final_learning_rate);
   REFUSE_UNLESS(stage->warm_up >= 0 && stage->warm_up <= stage->steps,
                 "stage %zu: warm_up = %lld is not in [0, steps]", k, (long long)stage->warm_up);
-  REFUSE_UNLESS(stage->ml >= 0 && stage->kl >= 0 && isfinite(stage->ml + stage->kl) &&
-                    stage->ml + stage->kl > 0,
-                "stage %zu: ml = %g and kl = %g are not weights of a loss", k, stage->ml,
-                stage->kl);
+  const double weights = stage->ml + stage->kl + stage->rc;
+  REFUSE_UNLESS(
+      stage->ml >= 0 && stage->kl >= 0 && stage->rc >= 0 && isfinite(weights) && weights > 0,
+      "stage %zu: ml = %g, kl = %g and rc = %g are not weights of a loss", k, stage->ml, stage->kl,
+      stage->rc);
   REFUSE_UNLESS(stage->clip_norm >= 0, "stage %zu: clip_norm = %g is negative", k,
                 stage->clip_norm);
   REFUSE_UNLESS(stage->ml == 0 || (options->data && options->data->n > 0),
@@ -125,6 +132,7 @@ static void begin_step(struct boltz_train *train) {
   size_t k = 0;
   while (k < train->nstages && t >= train->stages[k].steps) t -= train->stages[k++].steps;
   train->stage = k < train->nstages ? &train->stages[k] : NULL;
+  train->spread = train->stage ? train->spreads[k] : NULL;
   if (train->stage) train->learning_rate = learning_rate_at(train->stage, t);
   for (int s = 0; s < SHARDS; s++)
     train->shards[s] = (struct shard){.sum = {.g = train->shards[s].sum.g}};
@@ -137,6 +145,7 @@ static void clear_report(struct boltz_train *train) {
                                               .loss = NAN,
                                               .loss_ml = NAN,
                                               .loss_kl = NAN,
+                                              .loss_rc = NAN,
                                               .grad_norm = NAN,
                                               .learning_rate = train->learning_rate,
                                               .skipped = train->skipped};
@@ -146,17 +155,29 @@ static enum boltz_status new_buffers(struct boltz_train *train, struct boltz_are
   const struct boltz_flow *flow = train->loss.flow;
   const size_t nw = train->nw;
   train->stages = BOLTZ_NEW_ARRAY(arena, train->nstages, struct boltz_stage);
+  train->spreads = BOLTZ_NEW_ARRAY(arena, train->nstages, struct boltz_spread *);
   train->g = boltz_arena_scratch(arena, nw, sizeof *train->g);
   train->moments = boltz_arena_alloc(arena, nw, 2 * sizeof(float));
   train->pieces = boltz_pieces_cut(flow, arena, &train->npieces);
   train->partial = BOLTZ_NEW_ARRAY(arena, train->npieces, double);
   train->updated = BOLTZ_NEW_ARRAY(arena, (size_t)flow->nlayers, atomic_int);
-  if (!train->stages || !train->g || !train->moments || !train->pieces || !train->partial ||
-      !train->updated)
+  if (!train->stages || !train->spreads || !train->g || !train->moments || !train->pieces ||
+      !train->partial || !train->updated)
     return BOLTZ_NO_MEMORY;
   for (int s = 0; s < SHARDS; s++) {
     train->shards[s].sum.g = boltz_arena_scratch(arena, nw, sizeof(float));
     if (!train->shards[s].sum.g) return BOLTZ_NO_MEMORY;
+  }
+  return BOLTZ_OK;
+}
+
+static enum boltz_status new_spreads(struct boltz_train *train, struct boltz_arena *arena) {
+  for (size_t k = 0; k < train->nstages; k++) {
+    const struct boltz_stage *stage = &train->stages[k];
+    if (stage->rc > 0)
+      BOLTZ_TRY(boltz_fail_under(boltz_spread_new(train->loss.energy, stage->rc_of, stage->rc_low,
+                                                  stage->rc_high, arena, &train->spreads[k]),
+                                 "/stages/%zu", k));
   }
   return BOLTZ_OK;
 }
@@ -197,40 +218,85 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
   BOLTZ_TRY(boltz_weights_turn(flow, arena, weights));
   BOLTZ_TRY(new_buffers(t, arena));
   memcpy(t->stages, options->stages, t->nstages * sizeof *t->stages);
+  BOLTZ_TRY(new_spreads(t, arena));
   begin_step(t);
   clear_report(t);
   *train = t;
   return BOLTZ_OK;
 }
 
-/* ---- A step, in three rounds --------------------------------------------------------------- */
+/* ---- A step, in four rounds ---------------------------------------------------------------- */
+
+/* The rows of a batch that are dealt to a shard. */
+static void rows_of_shard(const struct boltz_stage *stage, int shard, size_t *first, size_t *n) {
+  const size_t batch = (size_t)stage->batch;
+  *first = (size_t)shard * batch / SHARDS;
+  *n = ((size_t)shard + 1) * batch / SHARDS - *first;
+}
+
+bool boltz_train_looks(const struct boltz_train *train) {
+  return train->spread != NULL;
+}
+
+bool boltz_train_look(struct boltz_train *train, int shard, struct boltz_arena *arena) {
+  if (!train->spread) return false;
+  struct shard *own = &train->shards[shard];
+  size_t first, rows;
+  rows_of_shard(train->stage, shard, &first, &rows);
+  const size_t left = rows - own->looked;
+  const size_t most = boltz_flow_tile(train->loss.flow, BOLTZ_FP32, SLICE_FLOPS);
+  const size_t n = left < most ? left : most;
+  const uint64_t index = ((uint64_t)train->step << BATCH_BITS) + first + own->looked;
+  const struct boltz_mark mark = boltz_arena_mark(arena);
+  if (!boltz_loss_look(&train->loss, train->spread, index, n, own->h, &own->seen, arena))
+    own->sum.exhausted = true;
+  boltz_arena_release(arena, mark);
+  own->looked += n;
+  return own->looked < rows;
+}
+
+/* What the shards have seen, together. */
+static struct boltz_loss_spread whole_spread(const struct boltz_train *train) {
+  struct boltz_loss_spread whole = {.over = train->spread};
+  uint64_t seen = 0;
+  for (int s = 0; s < SHARDS; s++) {
+    seen += train->shards[s].seen;
+    for (int b = 0; b < BOLTZ_SPREAD_KERNELS; b++) whole.h[b] += train->shards[s].h[b];
+  }
+  for (int b = 0; b < BOLTZ_SPREAD_KERNELS; b++) whole.h[b] /= (double)seen;
+  whole.factor = train->stage->rc / (double)seen;
+  return whole;
+}
 
 /* The shard's next tile; without room for it, its rows are done all the same. */
 static void begin_tile(struct boltz_train *train, int shard, struct boltz_arena *arena) {
   const struct boltz_stage *stage = train->stage;
   struct shard *own = &train->shards[shard];
-  const size_t batch = (size_t)stage->batch, first = (size_t)shard * batch / SHARDS;
-  const size_t rows = ((size_t)shard + 1) * batch / SHARDS - first;
+  size_t first, rows;
+  rows_of_shard(stage, shard, &first, &rows);
   const bool ml = stage->ml > 0 && own->done < rows;
   const size_t at = own->done < rows ? own->done : own->done - rows;
   const uint64_t index = ((uint64_t)train->step << BATCH_BITS) + first + at;
   own->tile_rows = rows - at < train->tile ? rows - at : train->tile;
   own->mark = boltz_arena_mark(arena);
-  own->tile = boltz_loss_begin(&train->loss, ml ? BOLTZ_LOSS_ML : BOLTZ_LOSS_KL, index,
-                               own->tile_rows, (ml ? stage->ml : stage->kl) / (double)batch, arena);
+  struct boltz_loss_spread spread = {0};
+  if (train->spread && !ml) spread = whole_spread(train);
+  own->tile =
+      boltz_loss_begin(&train->loss, ml ? BOLTZ_LOSS_ML : BOLTZ_LOSS_KL, index, own->tile_rows,
+                       (ml ? stage->ml : stage->kl) / (double)stage->batch, &spread, arena);
   if (!own->tile) own->sum.exhausted = true;
 }
 
-static size_t rows_of_shard(const struct boltz_stage *stage, int shard) {
-  const size_t batch = (size_t)stage->batch;
-  const size_t rows = ((size_t)shard + 1) * batch / SHARDS - (size_t)shard * batch / SHARDS;
-  return (stage->ml > 0 ? rows : 0) + (stage->kl > 0 ? rows : 0);
+static size_t work_of_shard(const struct boltz_stage *stage, int shard) {
+  size_t first, rows;
+  rows_of_shard(stage, shard, &first, &rows);
+  return (stage->ml > 0 ? rows : 0) + (stage->kl > 0 || stage->rc > 0 ? rows : 0);
 }
 
 bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena *arena) {
   if (!train->stage) return false;
   struct shard *own = &train->shards[shard];
-  const size_t rows = rows_of_shard(train->stage, shard);
+  const size_t rows = work_of_shard(train->stage, shard);
   struct boltz_loss_budget budget = {.flops = SLICE_FLOPS};
   while (own->done < rows) {
     if (!own->tile) begin_tile(train, shard, arena);
@@ -328,26 +394,37 @@ static uint64_t step_skipped(const struct boltz_train *train, double norm) {
   return isfinite(norm) ? skipped : all;
 }
 
+static double spread_loss(const struct boltz_train *train) {
+  const struct boltz_loss_spread whole = whole_spread(train);
+  return boltz_spread_loss(whole.h);
+}
+
 void boltz_train_finish(struct boltz_train *train) {
   const struct boltz_stage *stage = train->stage;
   if (!stage) return;
   const double norm = gradient_norm(train);
-  const double ml = mean_loss(train, BOLTZ_LOSS_ML), kl = mean_loss(train, BOLTZ_LOSS_KL);
+  const double ml = mean_loss(train, BOLTZ_LOSS_ML);
+  const double kl = stage->kl > 0 ? mean_loss(train, BOLTZ_LOSS_KL) : NAN;
+  const double rc = stage->rc > 0 ? spread_loss(train) : NAN;
   train->skipped += step_skipped(train, norm);
   train->step++;
-  train->report = (struct boltz_train_report){
-      .step = train->step,
-      .total_steps = train->total_steps,
-      .loss = (stage->ml > 0 ? stage->ml * ml : 0) + (stage->kl > 0 ? stage->kl * kl : 0),
-      .loss_ml = ml,
-      .loss_kl = kl,
-      .grad_norm = norm,
-      .learning_rate = train->learning_rate,
-      .skipped = train->skipped};
+  train->report = (struct boltz_train_report){.step = train->step,
+                                              .total_steps = train->total_steps,
+                                              .loss = (stage->ml > 0 ? stage->ml * ml : 0) +
+                                                      (stage->kl > 0 ? stage->kl * kl : 0) +
+                                                      (stage->rc > 0 ? stage->rc * rc : 0),
+                                              .loss_ml = ml,
+                                              .loss_kl = kl,
+                                              .loss_rc = rc,
+                                              .grad_norm = norm,
+                                              .learning_rate = train->learning_rate,
+                                              .skipped = train->skipped};
   begin_step(train);
 }
 
 void boltz_train_step(struct boltz_train *train, struct boltz_arena *scratch) {
+  for (int s = 0; s < SHARDS; s++)
+    while (boltz_train_look(train, s, scratch)) continue;
   for (int s = 0; s < SHARDS; s++)
     while (boltz_train_shard(train, s, scratch)) continue;
   for (size_t p = 0; p < train->npieces; p++) boltz_train_reduce(train, p);

@@ -10,6 +10,7 @@
 struct boltz_loss_tile {
   enum boltz_loss_part part;
   double factor;
+  struct boltz_loss_spread spread;
   struct boltz_batch in;   /* [n, dim] data or latents */
   struct boltz_batch x, g; /* [n, dim] at the layer it stands at; each row's dJ/dx there */
   double *loss, *log_det, *glog_det; /* [n] */
@@ -40,10 +41,15 @@ static size_t draw_row(const struct boltz_loss *loss, uint64_t index) {
   return (size_t)((unsigned __int128)random * loss->data.n >> 64);
 }
 
+static void draw_latents(const struct boltz_loss *loss, uint64_t index, struct boltz_batch *z,
+                         struct boltz_arena *arena) {
+  boltz_base_sample(&loss->flow->base, loss->weights->flat, loss->seed, BOLTZ_STREAM_TRAIN_LATENT,
+                    index, z, arena);
+}
+
 static void draw(const struct boltz_loss *loss, uint64_t index, struct boltz_loss_tile *tile) {
   if (tile->part == BOLTZ_LOSS_KL) {
-    boltz_base_sample(&loss->flow->base, loss->weights->flat, loss->seed, BOLTZ_STREAM_TRAIN_LATENT,
-                      index, &tile->in, tile->arena);
+    draw_latents(loss, index, &tile->in, tile->arena);
     return;
   }
   size_t row[DRAWN];
@@ -65,10 +71,20 @@ static void loss_ml(const struct boltz_loss *loss, struct boltz_loss_tile *tile)
     for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] = -tile->g.col[j][i];
 }
 
+static void clear(struct boltz_loss_tile *tile) {
+  memset(tile->loss, 0, tile->g.n * sizeof *tile->loss);
+  for (int j = 0; j < tile->g.dim; j++)
+    memset(tile->g.col[j], 0, tile->g.n * sizeof *tile->g.col[j]);
+}
+
 /* J_KL of a row = ũ(x) − log|det dx/dz| − ln copies; ũ = u up to e = energy_high, e + ln(1 + u − e)
    above, where the gradient is divided by 1 + u − e. Source: Noé et al. 2019. */
 static void loss_kl(const struct boltz_loss *loss, struct boltz_loss_tile *tile) {
   const double high = loss->energy_high;
+  if (tile->factor == 0) {
+    clear(tile);
+    return;
+  }
   boltz_energy_eval(loss->energy, loss->energy->temperature, &tile->x, tile->loss, &tile->g,
                     tile->arena);
   for (size_t i = 0; i < tile->x.n; i++) {
@@ -79,6 +95,17 @@ static void loss_kl(const struct boltz_loss *loss, struct boltz_loss_tile *tile)
     }
     tile->loss[i] -= tile->log_det[i] + loss->flow->log_copies;
   }
+}
+
+/* Each row's gradient of the whole loss. */
+static void weigh(struct boltz_loss_tile *tile) {
+  for (int j = 0; j < tile->g.dim; j++)
+    for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] *= tile->factor;
+  if (!tile->spread.over) return;
+  const struct boltz_mark mark = boltz_arena_mark(tile->arena);
+  boltz_spread_gradient(tile->spread.over, tile->spread.h, tile->spread.factor, &tile->x, &tile->g,
+                        tile->arena);
+  boltz_arena_release(tile->arena, mark);
 }
 
 static bool row_is_finite(const struct boltz_loss_tile *tile, size_t i) {
@@ -109,11 +136,13 @@ static bool set_out(const struct boltz_loss *loss, struct boltz_loss_tile *tile)
 
 struct boltz_loss_tile *boltz_loss_begin(const struct boltz_loss *loss, enum boltz_loss_part part,
                                          uint64_t index, size_t n, double factor,
+                                         const struct boltz_loss_spread *spread,
                                          struct boltz_arena *arena) {
   struct boltz_loss_tile *tile = BOLTZ_NEW(arena, struct boltz_loss_tile);
   if (!tile) return NULL;
   tile->part = part;
   tile->factor = factor;
+  if (spread) tile->spread = *spread;
   tile->arena = arena;
   if (!new_tile(n, loss->flow->dim, tile)) return NULL;
   draw(loss, index, tile);
@@ -129,8 +158,6 @@ static void turn_back(struct boltz_loss_tile *tile, struct boltz_loss_sum *sum) 
     sum->loss[tile->part] += tile->loss[i];
     tile->glog_det[i] = -tile->factor;
   }
-  for (int j = 0; j < tile->g.dim; j++)
-    for (size_t i = 0; i < tile->g.n; i++) tile->g.col[j][i] *= tile->factor;
   sum->used[tile->part] += tile->g.n;
 }
 
@@ -149,6 +176,7 @@ static bool arrive(const struct boltz_loss *loss, struct boltz_loss_tile *tile,
     loss_ml(loss, tile);
   else
     loss_kl(loss, tile);
+  weigh(tile);
   const size_t kept = keep_finite(tile);
   if (kept == tile->in.n) {
     turn_back(tile, sum);
@@ -202,4 +230,20 @@ bool boltz_loss_advance(const struct boltz_loss *loss, struct boltz_loss_tile *t
     if (!afford(budget, next_flops(loss, tile))) return true;
     if (!go_on(loss, tile, sum)) return false;
   }
+}
+
+bool boltz_loss_look(const struct boltz_loss *loss, const struct boltz_spread *over, uint64_t index,
+                     size_t n, double h[BOLTZ_SPREAD_KERNELS], uint64_t *used,
+                     struct boltz_arena *arena) {
+  struct boltz_batch x;
+  double *log_det = boltz_arena_scratch(arena, n, sizeof *log_det);
+  if (!log_det || boltz_batch_new(arena, n, loss->flow->dim, &x) != BOLTZ_OK) return false;
+  draw_latents(loss, index, &x, arena);
+  boltz_flow_transform(loss->flow, loss->weights, BOLTZ_TO_X, &x, log_det, arena);
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++)
+    if (isfinite(log_det[i])) boltz_batch_copy(&x, kept++, &x, i, 1);
+  x.n = kept;
+  *used += boltz_spread_add(over, &x, h, arena);
+  return !boltz_arena_exhausted(arena);
 }

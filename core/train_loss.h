@@ -3,6 +3,7 @@
 #define CORE_TRAIN_LOSS_H
 
 #include "boltz/flow.h"
+#include "boltz/spread.h"
 
 /** The two losses that a stage weighs. */
 enum boltz_loss_part { BOLTZ_LOSS_ML, BOLTZ_LOSS_KL, BOLTZ_LOSS_PARTS };
@@ -27,6 +28,13 @@ struct boltz_loss_sum {
   uint64_t skipped;                /* rows whose loss or gradient was not finite */
 };
 
+/** J_RC of the latents' samples, beside or instead of J_KL. */
+struct boltz_loss_spread {
+  const struct boltz_spread *over; /* NULL: none */
+  double h[BOLTZ_SPREAD_KERNELS];  /* means over the whole batch */
+  double factor;                   /* what each row's gradient is multiplied by */
+};
+
 /** A tile of rows on its way through the flow and back, in an arena that is its own until then. */
 struct boltz_loss_tile;
 
@@ -39,12 +47,20 @@ struct boltz_loss_budget {
 
 /**
  * n rows, the first of which has that index in its random stream.
- *   factor   what each row's gradient is multiplied by
+ *   factor   what each row's gradient is multiplied by; 0: of J_KL nothing is asked
+ *   spread   for J_KL's rows; NULL: none
  * Errors: NULL when the arena is exhausted.
  */
 struct boltz_loss_tile *boltz_loss_begin(const struct boltz_loss *loss, enum boltz_loss_part part,
                                          uint64_t index, size_t n, double factor,
+                                         const struct boltz_loss_spread *spread,
                                          struct boltz_arena *arena);
+
+/** Add the kernels of n latents' samples to h, and to *used how many count. Errors: false when the
+ * arena is exhausted. Threads: writes h and used. */
+bool boltz_loss_look(const struct boltz_loss *loss, const struct boltz_spread *over, uint64_t index,
+                     size_t n, double h[BOLTZ_SPREAD_KERNELS], uint64_t *used,
+                     struct boltz_arena *arena);
 
 /**
  * Take the tile some layers further; false once it is done, and its rows are in the sum.

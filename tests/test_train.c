@@ -63,6 +63,11 @@ static void the_gradient_of_each_loss_matches_differences(void) {
   check_gradient(&world, &stage, 2);
   stage.batch = 3; /* fewer rows than shards */
   check_gradient(&world, &stage, 2);
+  stage.batch = 37;
+  stage.rc = 3, stage.rc_of = "x1 - 0.3*x2^2", stage.rc_low = -2, stage.rc_high = 2;
+  check_gradient(&world, &stage, 2);
+  stage.kl = stage.ml = 0; /* the latents are asked for J_RC alone */
+  check_gradient(&world, &stage, 2);
   close_world(&world);
 }
 
@@ -98,6 +103,83 @@ static void the_kl_loss_is_that_of_the_latents_of_its_stream(void) {
   boltz_train_step(train, world.scratch);
   CHECK_NEAR(report_of(train).loss_kl, sum / N, 1e-11); /* sums of 37 doubles of order 10 */
   close_world(&world);
+}
+
+/* h_b written out: 11 kernels, centres evenly on [low, high], widths (high - low)/11. */
+static double spread_of(const double *s, int n, double low, double high) {
+  double h[11] = {0}, sum = 0;
+  for (int i = 0; i < n; i++) {
+    double k[11], all = 0;
+    for (int b = 0; b < 11; b++) {
+      const double far = (s[i] - (low + (high - low) * b / 10)) / ((high - low) / 11);
+      k[b] = exp(-far * far / 2);
+      all += k[b];
+    }
+    for (int b = 0; b < 11; b++) h[b] += k[b] / all / n;
+  }
+  for (int b = 0; b < 11; b++) sum += h[b] * log(h[b]);
+  return sum;
+}
+
+static void the_rc_loss_is_that_of_the_whole_batch_of_latents(void) {
+  struct world world;
+  enum { N = 37 };
+  double log_q[N], s[N];
+  struct boltz_batch x;
+  open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(1, "[6,5]"));
+  CHECK_INT(boltz_batch_new(world.arena, N, 2, &x), BOLTZ_OK);
+  boltz_flow_sample(&world.flow, &world.weights, 3, BOLTZ_STREAM_TRAIN_LATENT, 0, &x, NULL, log_q,
+                    world.scratch);
+  for (int i = 0; i < N; i++) s[i] = x.col[0][i] - 2 * x.col[1][i];
+  struct boltz_stage stage = plain;
+  stage.rc = 2, stage.rc_of = "x1 - 2*x2", stage.rc_low = -1, stage.rc_high = 4;
+  struct boltz_weights weights = copy_weights(&world);
+  struct boltz_train *train = new_train(&world, &weights, &stage, 1, INFINITY);
+  CHECK(boltz_train_looks(train));
+  boltz_train_step(train, world.scratch);
+  const struct boltz_train_report report = report_of(train);
+  CHECK_NEAR(report.loss_rc, spread_of(s, N, -1, 4), 1e-13);
+  CHECK_NEAR(report.loss, report.loss_ml + report.loss_kl + 2 * report.loss_rc, 1e-12);
+  stage.rc = 0;
+  CHECK(!boltz_train_looks(new_train(&world, &weights, &stage, 1, INFINITY)));
+  close_world(&world);
+}
+
+/* By J_KL alone a flow that starts in one well of two that are deep stays there. */
+static void the_rc_loss_brings_samples_into_a_well_that_has_none(void) {
+  enum { N = 2000 };
+  for (int with = 0; with < 2; with++) {
+    struct world world;
+    double log_q[N];
+    struct boltz_batch x;
+    open_world(&world, "{\"kind\":\"double_well\",\"c\":0}", LAYERS(3, "[16,16]"));
+    const struct boltz_stage stages[2] = {
+        {.steps = 200, .batch = 128, .learning_rate = 0.01, .final_learning_rate = 1, .ml = 1},
+        {.steps = 400,
+         .batch = 128,
+         .learning_rate = 0.005,
+         .final_learning_rate = 0.1,
+         .kl = 1,
+         .rc = with ? 20 : 0,
+         .rc_of = "x1",
+         .rc_low = -2,
+         .rc_high = 2,
+         .clip_norm = 100}};
+    for (size_t i = 0; i < world.data.n; i++) world.data.col[0][i] = -fabs(world.data.col[0][i]);
+    struct boltz_train *train = new_train(&world, &world.weights, stages, 2, 1e4);
+    while (!boltz_train_done(train)) {
+      boltz_train_step(train, world.scratch);
+      CHECK(isnan(report_of(train).loss_rc) == (report_of(train).step <= 200 || !with));
+    }
+    CHECK_INT(boltz_batch_new(world.arena, N, 2, &x), BOLTZ_OK);
+    boltz_flow_sample(&world.flow, &world.weights, 8, BOLTZ_STREAM_TEST, 0, &x, NULL, log_q,
+                      world.scratch);
+    double right = 0;
+    for (int i = 0; i < N; i++) right += (x.col[0][i] > 1) / (double)N;
+    CHECK_MSG(with ? right > 0.2 && right < 0.8 : right < 0.05, "rc %d: %g on the right", with,
+              right);
+    close_world(&world);
+  }
 }
 
 static void training_brings_the_double_well_near_its_floors(void) {
@@ -243,8 +325,8 @@ static void clipping_scales_the_gradient_to_its_norm(void) {
 static void options_that_make_no_training_are_refused(void) {
   struct world world;
   open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(1, "[6,5]"));
-  struct boltz_stage bad[10];
-  for (int k = 0; k < 10; k++) bad[k] = plain;
+  struct boltz_stage bad[12];
+  for (int k = 0; k < 12; k++) bad[k] = plain;
   bad[0].steps = 0;
   bad[1].batch = 0;
   bad[2].batch = ((int64_t)1 << 24) + 1;
@@ -255,9 +337,11 @@ static void options_that_make_no_training_are_refused(void) {
   bad[7].clip_norm = NAN;
   bad[8].warm_up = 21;
   bad[9].final_learning_rate = 1.5;
+  bad[10].rc = -1;
+  bad[11].rc = 1; /* of nothing */
   struct boltz_train *train;
   struct boltz_train_options options = {.nstages = 1, .data = &world.data, .energy_high = 10};
-  for (int k = 0; k < 10; k++) {
+  for (int k = 0; k < 12; k++) {
     options.stages = &bad[k];
     CHECK_INT(
         boltz_train_new(&world.flow, &world.energy, &world.weights, &options, world.arena, &train),
@@ -275,6 +359,8 @@ int main(int argc, char **argv) {
   RUN(the_gradient_of_each_loss_matches_differences);
   RUN(the_ml_loss_is_minus_the_mean_log_density_of_the_data);
   RUN(the_kl_loss_is_that_of_the_latents_of_its_stream);
+  RUN(the_rc_loss_is_that_of_the_whole_batch_of_latents);
+  RUN(the_rc_loss_brings_samples_into_a_well_that_has_none);
   RUN(training_brings_the_double_well_near_its_floors);
   RUN(samples_that_are_not_finite_are_skipped_and_counted);
   RUN(a_step_without_a_finite_sample_leaves_the_weights);

@@ -7,6 +7,8 @@
 static int step_in_another_order(struct boltz_train *train, struct boltz_arena **tapes) {
   bool more[BOLTZ_TRAIN_SHARDS];
   int left = BOLTZ_TRAIN_SHARDS, slices = 0;
+  for (int s = BOLTZ_TRAIN_SHARDS; s-- > 0;)
+    while (boltz_train_look(train, s, tapes[s])) slices++;
   memset(more, 1, sizeof more);
   for (int s = 5; left > 0; s = (s + 3) % BOLTZ_TRAIN_SHARDS) {
     if (!more[s]) continue;
@@ -28,6 +30,7 @@ static void the_order_of_the_pieces_does_not_change_a_bit(void) {
   struct boltz_weights a = copy_weights(&world), b = copy_weights(&world);
   struct boltz_stage stage = plain;
   stage.batch = 1500; /* more than a tile a shard */
+  stage.rc = 2, stage.rc_of = "x1", stage.rc_low = -2, stage.rc_high = 2;
   struct boltz_train *one = new_train(&world, &a, &stage, 1, 10);
   struct boltz_train *other = new_train(&world, &b, &stage, 1, 10);
   CHECK(boltz_train_pieces(one) > 1);
@@ -127,6 +130,7 @@ static void a_restored_training_goes_on_bit_for_bit(void) {
   struct boltz_stage stages[2] = {plain, plain};
   stages[0].steps = 8, stages[0].kl = 0, stages[0].warm_up = 3;
   stages[1].steps = 12, stages[1].batch = 50, stages[1].final_learning_rate = 0.1;
+  stages[1].rc = 2, stages[1].rc_of = "x1", stages[1].rc_low = -2, stages[1].rc_high = 2;
   struct boltz_weights straight = copy_weights(&world), first = copy_weights(&world);
   struct boltz_train *train = new_train(&world, &straight, stages, 2, 10);
   for (int k = 0; k < 20; k++) boltz_train_step(train, world.scratch);
@@ -136,6 +140,7 @@ static void a_restored_training_goes_on_bit_for_bit(void) {
   for (int k = 0; k < 11; k++) boltz_train_step(half, world.scratch);
   float *moments = BOLTZ_NEW_ARRAY(world.arena, 2 * world.flow.nw, float);
   memcpy(moments, boltz_train_moments(half), 2 * world.flow.nw * sizeof *moments);
+  boltz_train_look(half, 2, world.scratch);
   boltz_train_shard(half, 2, world.scratch); /* killed in the middle of a step */
   world.weights = first;
   struct boltz_weights second = copy_weights(&world);
@@ -159,11 +164,10 @@ static void a_restored_training_goes_on_bit_for_bit(void) {
   close_world(&world);
 }
 
-static void a_step_that_runs_out_of_scratch_leaves_the_weights_and_shows(void) {
+static void run_out_of_scratch(struct boltz_stage stage) {
   struct world world;
   open_world(&world, "{\"kind\":\"double_well\"}", LAYERS(1, "[6,5]"));
   struct boltz_weights trained = copy_weights(&world);
-  struct boltz_stage stage = plain;
   stage.batch = 5000, stage.steps = 1000;
   struct boltz_train *train = new_train(&world, &trained, &stage, 1, 10);
   uint64_t skipped = 0;
@@ -180,6 +184,13 @@ static void a_step_that_runs_out_of_scratch_leaves_the_weights_and_shows(void) {
   CHECK(!same_weights(&world, &trained, &world.weights));
   for (size_t i = 0; i < world.flow.nw; i++) CHECK(isfinite(trained.flat[i]));
   close_world(&world);
+}
+
+static void a_step_that_runs_out_of_scratch_leaves_the_weights_and_shows(void) {
+  struct boltz_stage stage = plain;
+  run_out_of_scratch(stage);
+  stage.rc = 2, stage.rc_of = "x1", stage.rc_low = -2, stage.rc_high = 2;
+  run_out_of_scratch(stage);
 }
 
 int main(int argc, char **argv) {

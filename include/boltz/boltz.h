@@ -20,6 +20,7 @@
 #include "boltz/precision.h"
 #include "boltz/rng.h"
 #include "boltz/safetensors.h"
+#include "boltz/spread.h"
 #include "boltz/stats.h"
 #include "boltz/status.h"
 #include "boltz/text.h"

@@ -5,15 +5,18 @@
 
 #include "boltz/adam.h"
 #include "boltz/flow.h"
+#include "boltz/spread.h"
 
-/** A stage: `steps` steps of the loss ml·J_ML + kl·J_KL (SCIENCE: J_ML = −mean log q(data),
- * J_KL = mean over latents of u(F(z)) − log|det|). */
+/** A stage: `steps` steps of the loss ml·J_ML + kl·J_KL + rc·J_RC (SCIENCE: J_ML = −mean log
+ * q(data), J_KL = mean over latents of u(F(z)) − log|det|, J_RC of the same latents: spread.h). */
 struct boltz_stage {
   int64_t steps, batch;
   double learning_rate;       /* the highest of the stage */
   double final_learning_rate; /* as a fraction of it: where the cosine ends */
   int64_t warm_up;            /* steps of linear growth at the start */
-  double ml, kl;
+  double ml, kl, rc;
+  const char *rc_of; /* with rc > 0: the coordinate that J_RC spreads samples over, */
+  double rc_low, rc_high;
   double clip_norm; /* the gradient is scaled down to this norm; 0: never */
 };
 
@@ -40,13 +43,17 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
                                   struct boltz_arena *arena, struct boltz_train **train);
 
 /**
- * One step is three rounds, each of independent pieces; a round starts when the one before it is
+ * One step is four rounds, each of independent pieces; a round starts when the one before it is
  * wholly done.
- *   1. shard(s), s in [0, BOLTZ_TRAIN_SHARDS): some layers of a tile a call, true while the shard
+ *   1. look(s), s in [0, BOLTZ_TRAIN_SHARDS): where the latents' samples are, some rows a call,
+ * true while the shard has more; only where boltz_train_looks(), for J_RC
+ *   2. shard(s), s in [0, BOLTZ_TRAIN_SHARDS): some layers of a tile a call, true while the shard
  *      has more; until then what it is working on stays in the arena, which is its own meanwhile
- *   2. reduce(p), p in [0, pieces): adds the shards up, one piece of the weights a call
- *   3. update(p), p in [0, pieces): clipping, Adam, packing; and once, after all of them, finish()
+ *   3. reduce(p), p in [0, pieces): adds the shards up, one piece of the weights a call
+ *   4. update(p), p in [0, pieces): clipping, Adam, packing; and once, after all of them, finish()
  */
+bool boltz_train_looks(const struct boltz_train *train);
+bool boltz_train_look(struct boltz_train *train, int shard, struct boltz_arena *arena);
 bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena *arena);
 size_t boltz_train_pieces(const struct boltz_train *train);
 void boltz_train_reduce(struct boltz_train *train, size_t piece);
@@ -58,8 +65,8 @@ void boltz_train_step(struct boltz_train *train, struct boltz_arena *scratch);
 
 /** What the last finished step showed. */
 struct boltz_train_report {
-  int64_t step, total_steps;     /* steps finished */
-  double loss, loss_ml, loss_kl; /* NaN where the stage has none */
+  int64_t step, total_steps;              /* steps finished */
+  double loss, loss_ml, loss_kl, loss_rc; /* NaN where the stage has none */
   double grad_norm, learning_rate;
   uint64_t skipped; /* samples so far whose loss or gradient was not finite, as that of latents
                        without weight never is */

@@ -1,7 +1,8 @@
 /* train.c - jobs that train a flow and publish it as a version.
  *
- * The work is a chain of rounds (round.h): data, then for every step shards, reduce, update; now
- * and then validation and a resume file; at the end the final measurement and the checkpoint. */
+ * The work is a chain of rounds (round.h): data, then for every step look, shards, reduce, update;
+ * now and then validation and a resume file; at the end the final measurement and the checkpoint.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "server/jobs/train_work.h"
 #include "server/metrics.h"
 
-/* ---- a step: shards, reduce, update ---- */
+/* ---- a step: look, shards, reduce, update ---- */
 
 static size_t metrics_now(const struct work *work, struct job_metric metrics[JOB_METRICS]) {
   struct boltz_train_report report;
@@ -20,6 +21,7 @@ static size_t metrics_now(const struct work *work, struct job_metric metrics[JOB
       {"loss", report.loss},
       {"loss_ml", report.loss_ml},
       {"loss_kl", report.loss_kl},
+      {"loss_rc", report.loss_rc},
       {"grad_norm", report.grad_norm},
       {"learning_rate", report.learning_rate},
       {"ess_fraction", work->ess_fraction},
@@ -117,19 +119,29 @@ static bool next_shard(struct work *work, struct lane *lane) {
   return lane->shard < BOLTZ_TRAIN_SHARDS;
 }
 
-static bool shard_piece(struct round *round, int index, struct worker *worker) {
-  (void)worker;
-  struct work *work = work_of(round);
+static bool work_on_shard(struct work *work, int index,
+                          bool (*run)(struct boltz_train *train, int shard,
+                                      struct boltz_arena *arena)) {
   struct lane *lane = &work->lanes[index];
   if (job_stopping(work->job) != JOB_GO_ON) return false;
   if (lane->shard >= BOLTZ_TRAIN_SHARDS) return false;
-  return boltz_train_shard(work->train, lane->shard, lane->tape) || next_shard(work, lane);
+  return run(work->train, lane->shard, lane->tape) || next_shard(work, lane);
 }
 
-static void start_shards(struct work *work, round_after after) {
+static bool look_piece(struct round *round, int index, struct worker *worker) {
+  (void)worker;
+  return work_on_shard(work_of(round), index, boltz_train_look);
+}
+
+static bool shard_piece(struct round *round, int index, struct worker *worker) {
+  (void)worker;
+  return work_on_shard(work_of(round), index, boltz_train_shard);
+}
+
+static void start_shards(struct work *work, round_piece piece, round_after after) {
   atomic_store(&work->next_shard, 0);
   for (int k = 0; k < work->nlanes; k++) next_shard(work, &work->lanes[k]);
-  round_start(&work->round, work->nlanes, shard_piece, after);
+  round_start(&work->round, work->nlanes, piece, after);
 }
 
 static void sharded(struct round *round, struct worker *worker) {
@@ -149,13 +161,20 @@ static void sharded(struct round *round, struct worker *worker) {
   step_finished(work);
 }
 
+static void looked(struct round *round, struct worker *worker) {
+  (void)worker;
+  start_shards(work_of(round), shard_piece, sharded);
+}
+
 static void next_step(struct work *work) {
   if (job_stopping(work->job) != JOB_GO_ON)
     train_rest(work);
   else if (boltz_train_done(work->train))
     train_conclude(work);
+  else if (boltz_train_looks(work->train))
+    start_shards(work, look_piece, looked);
   else
-    start_shards(work, sharded);
+    start_shards(work, shard_piece, sharded);
 }
 
 /* ---- from data to the first step ---- */

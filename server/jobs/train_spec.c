@@ -244,12 +244,17 @@ static bool is_given(const struct boltz_json *object, const char *name) {
   return member && member->type != BOLTZ_JSON_NULL;
 }
 
-static enum boltz_status parse_stage(const struct boltz_json *node, struct boltz_arena *arena,
+static enum boltz_status parse_stage(const struct boltz_json *node,
+                                     const struct boltz_energy *energy, struct boltz_arena *arena,
                                      struct boltz_stage *stage) {
+  struct boltz_spread *spread;
   BOLTZ_TRY(boltz_json_fields(node, boltz_stage_fields, NULL, stage, arena));
   if (!is_given(node, "ml") && !is_given(node, "kl")) stage->ml = stage->kl = 1;
-  if (stage->ml == 0 && stage->kl == 0)
-    return boltz_fail(BOLTZ_OUT_OF_RANGE, "ml and kl are both 0: one of them must be positive");
+  if (stage->ml == 0 && stage->kl == 0 && stage->rc == 0)
+    return boltz_fail(BOLTZ_OUT_OF_RANGE, "ml, kl and rc are all 0: one of them must be positive");
+  if (stage->rc > 0)
+    BOLTZ_TRY(
+        boltz_spread_new(energy, stage->rc_of, stage->rc_low, stage->rc_high, arena, &spread));
   if (stage->warm_up > stage->steps)
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/warm_up", "warm_up = %lld is over steps = %lld",
                          (long long)stage->warm_up, (long long)stage->steps);
@@ -293,7 +298,8 @@ static enum boltz_status parse_stages(struct job *job, const struct boltz_json *
   if (!spec->stages) return BOLTZ_NO_MEMORY;
   int k = 0;
   for (const struct boltz_json *stage = node->child; stage; stage = stage->next, k++)
-    BOLTZ_TRY(boltz_fail_under(parse_stage(stage, job->arena, &spec->stages[k]), "/stages/%d", k));
+    BOLTZ_TRY(boltz_fail_under(
+        parse_stage(stage, &job->model->energy, job->arena, &spec->stages[k]), "/stages/%d", k));
   return BOLTZ_OK;
 }
 
