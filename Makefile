@@ -27,6 +27,7 @@ CORE_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(CORE_SRC)))
 SERVER_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(SERVER_SRC)))
 SERVER_LIB_OBJ := $(filter-out $(BUILD)/server/main.o,$(SERVER_OBJ))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/test_*.c)))
+THREAD_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard $(patsubst %,tests/test_%.c,pool gather store registry* jobs*))))
 HTTP_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/test_*.c)))
 SLOW_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/http/slow_*.c)))
 
@@ -48,7 +49,7 @@ check-memory: all tests
 	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(TESTS) $(HTTP_TESTS)
 
 check-threads: all tests
-	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(filter %/test_pool %/test_gather %/test_store %/test_registry %/test_jobs,$(TESTS)) $(HTTP_TESTS)
+	@BOLTZD=$(BUILD)/boltzd sh tests/run.sh $(THREAD_TESTS) $(HTTP_TESTS)
 
 # The commands of the README: they install what is missing first.
 run:
@@ -104,7 +105,7 @@ $(BUILD)/boltzd: $(SERVER_OBJ) $(BUILD)/libboltz.a
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(SERVER_LIBS) -o $@
 
 
-$(TESTS): $(BUILD)/tests/%: tests/%.c tests/check.h $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
+$(TESTS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/*.h) $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $< $(SERVER_LIB_OBJ) $(BUILD)/libboltz.a $(ALL_LDFLAGS) $(SERVER_LIBS) -o $@

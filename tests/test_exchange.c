@@ -1,51 +1,14 @@
 /* test_exchange.c - particles that are all alike: numbers, names, places, and weights that are
  * honest. */
 #include "boltz/checkpoint.h"
-#include "boltz/rng.h"
-#include "check.h"
-
-struct world {
-  struct boltz_arena *arena;
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-};
-
-static enum boltz_status new_flow(const char *flow, int dim, struct world *world) {
-  struct boltz_json *root;
-  struct boltz_flow_spec spec;
-  world->arena = boltz_arena_open(0);
-  CHECK_INT(boltz_json_parse(flow, strlen(flow), 8, world->arena, &root), BOLTZ_OK);
-  BOLTZ_TRY(boltz_flow_spec_parse(root, dim, world->arena, &spec));
-  return boltz_flow_new(&spec, dim, world->arena, &world->flow);
-}
-
-static struct world new_world(const char *layers, int dim) {
-  struct world world;
-  char text[512];
-  snprintf(text, sizeof text, "{\"layers\":[%s]}", layers);
-  const enum boltz_status status = new_flow(text, dim, &world);
-  CHECK_MSG(status == BOLTZ_OK, "%s", boltz_error());
-  CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
-  boltz_flow_init(&world.flow, 4, &world.weights);
-  return world;
-}
-
-static double normal(uint64_t index) {
-  double z[2];
-  boltz_rng_normal(31, BOLTZ_STREAM_TEST, index, 0, z);
-  return z[0];
-}
+#include "flow_world.h"
 
 static struct boltz_batch new_batch(struct world *world, size_t n) {
-  struct boltz_batch x = {0};
-  CHECK_INT(boltz_batch_new(world->arena, n, world->flow.dim, &x), BOLTZ_OK);
-  for (int j = 0; j < x.dim; j++)
-    for (size_t i = 0; i < n; i++) x.col[j][i] = normal(i * (size_t)x.dim + (size_t)j);
-  return x;
+  return normal_rows(world, 31, 0, n);
 }
 
 static void the_golden_numbers(void) {
-  struct world world = new_world("{\"type\":\"exchange\",\"particles\":[0,1]}", 2);
+  struct world world = new_layers("{\"type\":\"exchange\",\"particles\":[0,1]}", 2);
   const double rows[4] = {3, 2, 2, 3};
   struct boltz_batch x = new_batch(&world, 2);
   double log_det[2];
@@ -83,10 +46,10 @@ static void settings_are_refused_at_their_place(void) {
        "/layers/1/particles/1", "x3 is not real"},
   };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-    struct world world;
+    struct world world = {.arena = boltz_arena_open(0)};
     char text[512];
     snprintf(text, sizeof text, "{%s}", cases[c].flow);
-    CHECK_MSG(new_flow(text, 4, &world) != BOLTZ_OK, "%s", text);
+    CHECK_MSG(new_flow(world.arena, text, 4, &world.flow) != BOLTZ_OK, "%s", text);
     CHECK_MSG(strcmp(boltz_error_pointer(), cases[c].pointer) == 0, "%s: %s", text,
               boltz_error_pointer());
     CHECK_MSG(strstr(boltz_error(), cases[c].says), "%s: %s", text, boltz_error());
@@ -96,8 +59,9 @@ static void settings_are_refused_at_their_place(void) {
 
 /* Coordinates that are periodic stay so, beside the particles. */
 static void other_coordinates_keep_their_domains(void) {
-  struct world world;
-  CHECK_INT(new_flow("{" CIRCULAR EXCHANGE("\"particles\":[0,2]") "}", 4, &world), BOLTZ_OK);
+  struct world world = {.arena = boltz_arena_open(0)};
+  const char *text = "{" CIRCULAR EXCHANGE("\"particles\":[0,2]") "}";
+  CHECK_INT(new_flow(world.arena, text, 4, &world.flow), BOLTZ_OK);
   CHECK_INT(world.flow.domain[1].type, BOLTZ_PERIODIC);
   CHECK_INT(world.flow.domain[0].type, BOLTZ_REAL);
   boltz_arena_close(world.arena);
@@ -128,7 +92,7 @@ static const struct boltz_layer *layer_of(const struct world *world, int i) {
 
 /* actnorm: x = e^scale z + shift. */
 static struct world new_system(const struct system *s) {
-  struct world world = new_world(s->layers, s->dim);
+  struct world world = new_layers(s->layers, s->dim);
   float *reference = world.weights.flat + layer_of(&world, 1)->w_offset;
   struct boltz_tensor tensor;
   for (int k = 0; boltz_flow_tensor(&world.flow, k, &tensor); k++) {
@@ -313,7 +277,7 @@ static void samples_are_the_same_bits_whatever_the_cut(void) {
 /* Two layers, of particles of two kinds: 2! 3! copies, in orders that do not know of each other. */
 static void classes_of_particles_are_dealt_their_names_apart(void) {
   enum { N = 60000 };
-  struct world world = new_world(
+  struct world world = new_layers(
       "{\"type\":\"exchange\",\"particles\":[0,1]},{\"type\":\"exchange\",\"particles\":[2,3,4]}",
       5);
   struct boltz_batch x = new_batch(&world, N), z = new_batch(&world, N);
@@ -384,14 +348,9 @@ static void places_that_are_not_apart_give_no_density(void) {
 }
 
 static void exhausted_scratch_shows_as_nan_and_a_missing_tape(void) {
-  struct world world = new_world("{\"type\":\"exchange\",\"particles\":[0,1,2]}", 3);
+  struct world world = new_layers("{\"type\":\"exchange\",\"particles\":[0,1,2]}", 3);
   struct boltz_batch x = new_batch(&world, 5);
-  struct boltz_arena *small = boltz_arena_open(600);
-  double log_det[5];
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, log_det, small);
-  for (int i = 0; i < 5; i++) CHECK(isnan(log_det[i]));
-  CHECK(!boltz_flow_record(&world.flow, &world.weights, BOLTZ_TO_X, &x, log_det, small));
-  boltz_arena_close(small);
+  check_exhausted_scratch(&world, &x);
   boltz_arena_close(world.arena);
 }
 

@@ -1,28 +1,11 @@
 /* test_flow.c - a whole flow: sampling, density, gradients, tiles. */
-#include "boltz/flow.h"
-#include "boltz/rng.h"
-#include "check.h"
+#include "flow_world.h"
 
 #define SMALL                                                                                    \
   "{\"layers\":[{\"type\":\"realnvp\",\"blocks\":2,\"hidden\":[16,16]},{\"type\":\"actnorm\"},"  \
   "{\"type\":\"permute\",\"order\":[2,0,1]},{\"type\":\"interval\",\"coordinates\":[1],\"low\":" \
   "[-1],\"high\":[4]}]}"
 #define DIM 3
-
-struct world {
-  struct boltz_arena *arena;
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-};
-
-static enum boltz_status new_flow(struct boltz_arena *arena, const char *text, int dim,
-                                  struct boltz_flow *flow) {
-  struct boltz_json *root;
-  struct boltz_flow_spec spec;
-  CHECK_INT(boltz_json_parse(text, strlen(text), 8, arena, &root), BOLTZ_OK);
-  BOLTZ_TRY(boltz_flow_spec_parse(root, dim, arena, &spec));
-  return boltz_flow_new(&spec, dim, arena, flow);
-}
 
 /* Weights as init makes them, and noise on all, so that nothing is near the identity. */
 static struct world new_world(const char *text) {

@@ -1,7 +1,5 @@
-/* test_layers.c - the laws of every layer in the list, and each member's golden numbers. */
-#include "boltz/flow.h"
-#include "boltz/rng.h"
-#include "check.h"
+/* test_layers.c - the laws of every layer in the list. */
+#include "flow_world.h"
 
 #define DIM 4
 #define N 7
@@ -76,7 +74,7 @@ static const struct example {
 };
 #define EXAMPLES (sizeof examples / sizeof examples[0])
 
-struct world {
+struct trial {
   struct boltz_arena *arena;
   const struct example *example;
   struct boltz_flow flow;
@@ -85,50 +83,39 @@ struct world {
 };
 
 static double uniform(uint64_t index) {
-  double u[2];
-  boltz_rng_uniform(23, BOLTZ_STREAM_TEST, index, 0, u);
-  return u[0];
+  return uniform_at(23, index);
 }
 
-static enum boltz_status new_flow(struct boltz_arena *arena, const char *text, int dim,
-                                  struct boltz_flow *flow) {
-  struct boltz_json *root;
-  struct boltz_flow_spec spec;
-  CHECK_INT(boltz_json_parse(text, strlen(text), 8, arena, &root), BOLTZ_OK);
-  BOLTZ_TRY(boltz_flow_spec_parse(root, dim, arena, &spec));
-  return boltz_flow_new(&spec, dim, arena, flow);
-}
-
-static void new_batch(struct world *world, enum boltz_direction direction) {
-  const struct example *example = world->example;
+static void new_batch(struct trial *trial, enum boltz_direction direction) {
+  const struct example *example = trial->example;
   const bool given = example->from < example->to;
   const double low = direction == BOLTZ_TO_Z ? example->low : given ? example->from : -2;
   const double high = direction == BOLTZ_TO_Z ? example->high : given ? example->to : 2;
-  CHECK_INT(boltz_batch_new(world->arena, N, DIM, &world->x), BOLTZ_OK);
+  CHECK_INT(boltz_batch_new(trial->arena, N, DIM, &trial->x), BOLTZ_OK);
   for (int j = 0; j < DIM; j++)
     for (size_t i = 0; i < N; i++)
-      world->x.col[j][i] = low + (high - low) * uniform(i * DIM + (size_t)j);
+      trial->x.col[j][i] = low + (high - low) * uniform(i * DIM + (size_t)j);
   double log_det[N];
   if (example->settles)
-    boltz_flow_transform(&world->flow, &world->weights, BOLTZ_TO_Z, &world->x, log_det,
-                         world->arena);
+    boltz_flow_transform(&trial->flow, &trial->weights, BOLTZ_TO_Z, &trial->x, log_det,
+                         trial->arena);
 }
 
 /* The example as a flow of one layer, with weights far from the identity. */
-static struct world new_world(const struct example *example) {
-  struct world world = {.arena = boltz_arena_open(0), .example = example};
+static struct trial new_trial(const struct example *example) {
+  struct trial trial = {.arena = boltz_arena_open(0), .example = example};
   char text[512];
   snprintf(text, sizeof text, "{\"base\":%s,\"layers\":[{\"type\":\"%s\"%s%s}]}",
            example->base ? example->base : "\"normal\"", example->kind,
            example->settings ? "," : "", example->settings ? example->settings : "");
-  const enum boltz_status status = new_flow(world.arena, text, DIM, &world.flow);
+  const enum boltz_status status = new_flow(trial.arena, text, DIM, &trial.flow);
   CHECK_MSG(status == BOLTZ_OK, "%s: %s", text, boltz_error());
-  CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
-  CHECK_INT(boltz_weights_turn(&world.flow, world.arena, &world.weights), BOLTZ_OK);
-  for (size_t k = 0; k < world.flow.nw; k++)
-    world.weights.flat[k] = (float)(uniform(1000 + k) - 0.5);
-  boltz_flow_pack(&world.flow, &world.weights);
-  return world;
+  CHECK_INT(boltz_weights_new(&trial.flow, trial.arena, &trial.weights), BOLTZ_OK);
+  CHECK_INT(boltz_weights_turn(&trial.flow, trial.arena, &trial.weights), BOLTZ_OK);
+  for (size_t k = 0; k < trial.flow.nw; k++)
+    trial.weights.flat[k] = (float)(uniform(1000 + k) - 0.5);
+  boltz_flow_pack(&trial.flow, &trial.weights);
+  return trial;
 }
 
 static struct boltz_batch copy_of(struct boltz_arena *arena, const struct boltz_batch *x) {
@@ -143,17 +130,17 @@ static enum boltz_direction back(enum boltz_direction direction) {
 }
 
 /* A law of one example in one direction. */
-static void for_every_example(void (*law)(struct world *world, enum boltz_direction direction)) {
+static void for_every_example(void (*law)(struct trial *trial, enum boltz_direction direction)) {
   for (size_t e = 0; e < EXAMPLES; e++)
     for (int d = BOLTZ_TO_X; d <= BOLTZ_TO_Z; d++) {
-      struct world world = new_world(&examples[e]);
+      struct trial trial = new_trial(&examples[e]);
       const int before = check_bad;
-      new_batch(&world, (enum boltz_direction)d);
-      law(&world, (enum boltz_direction)d);
+      new_batch(&trial, (enum boltz_direction)d);
+      law(&trial, (enum boltz_direction)d);
       if (check_bad > before)
         printf("    (example %zu: %s %s)\n", e, examples[e].kind,
                d == BOLTZ_TO_X ? "to x" : "to z");
-      boltz_arena_close(world.arena);
+      boltz_arena_close(trial.arena);
     }
 }
 
@@ -169,14 +156,14 @@ static void every_kind_of_the_list_has_an_example_here(void) {
   CHECK(boltz_layer_kind_find("glow") == NULL);
 }
 
-static void inverse(struct world *world, enum boltz_direction direction) {
-  struct boltz_batch y = copy_of(world->arena, &world->x);
+static void inverse(struct trial *trial, enum boltz_direction direction) {
+  struct boltz_batch y = copy_of(trial->arena, &trial->x);
   double there[N], home[N];
-  boltz_flow_transform(&world->flow, &world->weights, direction, &y, there, world->arena);
-  boltz_flow_transform(&world->flow, &world->weights, back(direction), &y, home, world->arena);
+  boltz_flow_transform(&trial->flow, &trial->weights, direction, &y, there, trial->arena);
+  boltz_flow_transform(&trial->flow, &trial->weights, back(direction), &y, home, trial->arena);
   for (size_t i = 0; i < N; i++) {
     /* roundings of 1e-16 times scales below e^2; near an interval's end z is 3 times worse */
-    for (int j = 0; j < DIM; j++) CHECK_NEAR(y.col[j][i], world->x.col[j][i], 1e-13);
+    for (int j = 0; j < DIM; j++) CHECK_NEAR(y.col[j][i], trial->x.col[j][i], 1e-13);
     CHECK_NEAR(there[i], -home[i], 1e-13);
   }
 }
@@ -206,26 +193,26 @@ static double log_abs_det(double m[DIM][DIM]) {
   return sum;
 }
 
-static void log_det_matches(struct world *world, enum boltz_direction direction) {
+static void log_det_matches(struct trial *trial, enum boltz_direction direction) {
   /* The entries that a float conditioner makes noisy lie off the triangle of a coupling, where they
      do not enter the determinant; of two couplings, as in realnvp, they do, hence a larger step. */
-  const bool coupled = world->flow.nlayers > 1;
+  const bool coupled = trial->flow.nlayers > 1;
   const double h = coupled ? 3e-3 : 1e-5;
   double log_det[N], scratch[N], jacobian[N][DIM][DIM];
   for (int k = 0; k < DIM; k++) {
-    struct boltz_batch above = copy_of(world->arena, &world->x);
-    struct boltz_batch below = copy_of(world->arena, &world->x);
+    struct boltz_batch above = copy_of(trial->arena, &trial->x);
+    struct boltz_batch below = copy_of(trial->arena, &trial->x);
     for (size_t i = 0; i < N; i++) {
       above.col[k][i] += h;
       below.col[k][i] -= h;
     }
-    boltz_flow_transform(&world->flow, &world->weights, direction, &above, scratch, world->arena);
-    boltz_flow_transform(&world->flow, &world->weights, direction, &below, scratch, world->arena);
+    boltz_flow_transform(&trial->flow, &trial->weights, direction, &above, scratch, trial->arena);
+    boltz_flow_transform(&trial->flow, &trial->weights, direction, &below, scratch, trial->arena);
     for (size_t i = 0; i < N; i++)
       for (int j = 0; j < DIM; j++)
         jacobian[i][j][k] = (above.col[j][i] - below.col[j][i]) / (2 * h);
   }
-  boltz_flow_transform(&world->flow, &world->weights, direction, &world->x, log_det, world->arena);
+  boltz_flow_transform(&trial->flow, &trial->weights, direction, &trial->x, log_det, trial->arena);
   /* h^2 times third derivatives: up to 1e4 near an interval's end; noise 1e-7/h when coupled */
   for (size_t i = 0; i < N; i++)
     CHECK_NEAR(log_det[i], log_abs_det(jacobian[i]), coupled ? 2e-4 : 1e-6);
@@ -236,12 +223,12 @@ static void every_log_det_matches_the_numeric_jacobian(void) {
 }
 
 /* J = sum over rows of c.out + |out|^2/8 + d log_det, and where asked its gradients. */
-static double loss(const struct world *world, enum boltz_direction direction,
+static double loss(const struct trial *trial, enum boltz_direction direction,
                    const struct boltz_batch *x, struct boltz_batch *g, float *gw) {
-  struct boltz_batch y = copy_of(world->arena, x);
+  struct boltz_batch y = copy_of(trial->arena, x);
   double log_det[N], glog_det[N], sum = 0;
   struct boltz_tape *tape =
-      boltz_flow_record(&world->flow, &world->weights, direction, &y, log_det, world->arena);
+      boltz_flow_record(&trial->flow, &trial->weights, direction, &y, log_det, trial->arena);
   CHECK(tape != NULL);
   for (size_t i = 0; i < N; i++) {
     glog_det[i] = 2 * uniform(5000 + i) - 1;
@@ -253,7 +240,7 @@ static double loss(const struct world *world, enum boltz_direction direction,
     }
   }
   if (!g) return sum;
-  boltz_flow_backward(&world->flow, &world->weights, tape, &y, g, glog_det, gw, world->arena);
+  boltz_flow_backward(&trial->flow, &trial->weights, tape, &y, g, glog_det, gw, trial->arena);
   for (size_t i = 0; i < N; i++)
     for (int j = 0; j < DIM; j++) CHECK_NEAR(y.col[j][i], x->col[j][i], 1e-13);
   return sum;
@@ -266,21 +253,21 @@ static double difference(const double v[4], double h) {
 
 static const double steps[4] = {-2, -1, 1, 2};
 
-static void input_gradients_match(struct world *world, enum boltz_direction direction) {
-  const bool networks = world->flow.npacked > 0;
+static void input_gradients_match(struct trial *trial, enum boltz_direction direction) {
+  const bool networks = trial->flow.npacked > 0;
   const double h = networks ? 1e-2 : 1e-4;
-  struct boltz_batch g = copy_of(world->arena, &world->x);
-  float *gw = BOLTZ_NEW_ARRAY(world->arena, world->flow.nw + 1, float);
-  loss(world, direction, &world->x, &g, gw);
+  struct boltz_batch g = copy_of(trial->arena, &trial->x);
+  float *gw = BOLTZ_NEW_ARRAY(trial->arena, trial->flow.nw + 1, float);
+  loss(trial, direction, &trial->x, &g, gw);
   for (size_t i = 0; i < N; i++)
     for (int j = 0; j < DIM; j++) {
-      const double at = world->x.col[j][i];
+      const double at = trial->x.col[j][i];
       double v[4];
       for (int k = 0; k < 4; k++) {
-        world->x.col[j][i] = at + steps[k] * h;
-        v[k] = loss(world, direction, &world->x, NULL, NULL);
+        trial->x.col[j][i] = at + steps[k] * h;
+        v[k] = loss(trial, direction, &trial->x, NULL, NULL);
       }
-      world->x.col[j][i] = at;
+      trial->x.col[j][i] = at;
       /* noise 1e-6/1e-2; without networks 1e-14/1e-4 and h^4, times up to 1e4 near an end */
       CHECK_NEAR(g.col[j][i], difference(v, h), networks ? 1e-4 : 1e-7 * (1 + fabs(g.col[j][i])));
     }
@@ -290,24 +277,24 @@ static void every_input_gradient_matches_differences(void) {
   for_every_example(input_gradients_match);
 }
 
-static void weight_gradients_match(struct world *world, enum boltz_direction direction) {
-  struct boltz_batch g = copy_of(world->arena, &world->x);
-  float *gw = BOLTZ_NEW_ARRAY(world->arena, world->flow.nw + 1, float);
+static void weight_gradients_match(struct trial *trial, enum boltz_direction direction) {
+  struct boltz_batch g = copy_of(trial->arena, &trial->x);
+  float *gw = BOLTZ_NEW_ARRAY(trial->arena, trial->flow.nw + 1, float);
   const float once = 0.25f; /* what is there already must stay */
-  for (size_t k = 0; k < world->flow.nw; k++) gw[k] = once;
-  loss(world, direction, &world->x, &g, gw);
-  for (size_t k = 0; k < world->flow.nw; k++) {
-    if (world->example->still) CHECK(gw[k] == once);
-    if (world->example->still) continue;
-    const float at = world->weights.flat[k];
+  for (size_t k = 0; k < trial->flow.nw; k++) gw[k] = once;
+  loss(trial, direction, &trial->x, &g, gw);
+  for (size_t k = 0; k < trial->flow.nw; k++) {
+    if (trial->example->still) CHECK(gw[k] == once);
+    if (trial->example->still) continue;
+    const float at = trial->weights.flat[k];
     const double h = 0.0078125; /* a power of 2: at + h is exact but for its last bits */
     double v[4];
     for (int s = 0; s < 4; s++) {
-      world->weights.flat[k] = (float)(at + steps[s] * h);
-      boltz_flow_pack(&world->flow, &world->weights);
-      v[s] = loss(world, direction, &world->x, NULL, NULL);
+      trial->weights.flat[k] = (float)(at + steps[s] * h);
+      boltz_flow_pack(&trial->flow, &trial->weights);
+      v[s] = loss(trial, direction, &trial->x, NULL, NULL);
     }
-    world->weights.flat[k] = at;
+    trial->weights.flat[k] = at;
     /* noise of 7 rows, 2e-6/h; float sums, 1e-7 of the terms */
     CHECK_NEAR(gw[k] - once, difference(v, h), 3e-4 * (1 + fabs(gw[k])));
   }
@@ -317,17 +304,17 @@ static void every_weight_gradient_matches_differences(void) {
   for_every_example(weight_gradients_match);
 }
 
-static void cutting_changes_nothing(struct world *world, enum boltz_direction direction) {
-  struct boltz_batch whole = copy_of(world->arena, &world->x),
-                     parts = copy_of(world->arena, &world->x);
+static void cutting_changes_nothing(struct trial *trial, enum boltz_direction direction) {
+  struct boltz_batch whole = copy_of(trial->arena, &trial->x),
+                     parts = copy_of(trial->arena, &trial->x);
   double log_det[N], piece[N];
-  boltz_flow_transform(&world->flow, &world->weights, direction, &whole, log_det, world->arena);
+  boltz_flow_transform(&trial->flow, &trial->weights, direction, &whole, log_det, trial->arena);
   for (size_t first = 0, n; first < N; first += n) {
     struct boltz_batch view;
     n = first == 0 ? 1 : first == 1 ? 4 : N - first;
-    CHECK_INT(boltz_batch_view(world->arena, &parts, first, n, &view), BOLTZ_OK);
-    boltz_flow_transform(&world->flow, &world->weights, direction, &view, piece + first,
-                         world->arena);
+    CHECK_INT(boltz_batch_view(trial->arena, &parts, first, n, &view), BOLTZ_OK);
+    boltz_flow_transform(&trial->flow, &trial->weights, direction, &view, piece + first,
+                         trial->arena);
   }
   CHECK(memcmp(log_det, piece, sizeof piece) == 0);
   for (int j = 0; j < DIM; j++) CHECK(memcmp(whole.col[j], parts.col[j], N * sizeof(double)) == 0);
@@ -337,11 +324,11 @@ static void a_batch_cut_in_pieces_gives_the_same_bits(void) {
   for_every_example(cutting_changes_nothing);
 }
 
-static void a_tape_changes_no_bit(struct world *world, enum boltz_direction direction) {
-  struct boltz_batch x = copy_of(world->arena, &world->x), y = copy_of(world->arena, &world->x);
+static void a_tape_changes_no_bit(struct trial *trial, enum boltz_direction direction) {
+  struct boltz_batch x = copy_of(trial->arena, &trial->x), y = copy_of(trial->arena, &trial->x);
   double a[N], b[N];
-  boltz_flow_transform(&world->flow, &world->weights, direction, &x, a, world->arena);
-  CHECK(boltz_flow_record(&world->flow, &world->weights, direction, &y, b, world->arena) != NULL);
+  boltz_flow_transform(&trial->flow, &trial->weights, direction, &x, a, trial->arena);
+  CHECK(boltz_flow_record(&trial->flow, &trial->weights, direction, &y, b, trial->arena) != NULL);
   CHECK(memcmp(a, b, sizeof a) == 0);
   for (int j = 0; j < DIM; j++) CHECK(memcmp(x.col[j], y.col[j], N * sizeof(double)) == 0);
 }
@@ -350,189 +337,23 @@ static void recording_a_tape_changes_no_bit(void) {
   for_every_example(a_tape_changes_no_bit);
 }
 
-/* Golden numbers. */
-static void refuse(const char *layer, int dim, const char *pointer) {
-  struct boltz_arena *arena = boltz_arena_open(0);
-  struct boltz_flow flow;
-  char text[512];
-  snprintf(text, sizeof text, "{\"layers\":[%s]}", layer);
-  CHECK_MSG(new_flow(arena, text, dim, &flow) == BOLTZ_OUT_OF_RANGE, "%s", layer);
-  CHECK_TEXT(boltz_error_pointer(), pointer);
-  boltz_arena_close(arena);
-}
-
 /* A checkpoint and a job say what a layer is by what is printed. */
 static void every_spec_prints_and_reads_back(void) {
   for (size_t e = 0; e < EXAMPLES; e++) {
-    struct world world = new_world(&examples[e]);
+    struct trial trial = new_trial(&examples[e]);
     struct boltz_text text = {0}, again = {0};
     struct boltz_json *root;
     struct boltz_flow_spec spec;
-    boltz_flow_spec_print(&world.flow.spec, world.arena, &text);
-    CHECK_INT(boltz_json_parse(text.data, text.size, 8, world.arena, &root), BOLTZ_OK);
-    CHECK_MSG(boltz_flow_spec_parse(root, DIM, world.arena, &spec) == BOLTZ_OK, "%s: %s", text.data,
+    boltz_flow_spec_print(&trial.flow.spec, trial.arena, &text);
+    CHECK_INT(boltz_json_parse(text.data, text.size, 8, trial.arena, &root), BOLTZ_OK);
+    CHECK_MSG(boltz_flow_spec_parse(root, DIM, trial.arena, &spec) == BOLTZ_OK, "%s: %s", text.data,
               boltz_error());
-    boltz_flow_spec_print(&spec, world.arena, &again);
+    boltz_flow_spec_print(&spec, trial.arena, &again);
     CHECK(strcmp(text.data, again.data) == 0);
     boltz_text_free(&text);
     boltz_text_free(&again);
-    boltz_arena_close(world.arena);
+    boltz_arena_close(trial.arena);
   }
-}
-
-static void settings_that_make_no_layer_are_refused_at_their_place(void) {
-#define COUPLING(lists) "{\"type\":\"affine_coupling\",\"hidden\":[4]," lists "}"
-  refuse(COUPLING("\"fixed\":[0],\"moved\":[0]"), 2, "/layers/0/moved/0");
-  refuse(COUPLING("\"fixed\":[0,0],\"moved\":[1]"), 2, "/layers/0/fixed/1");
-  refuse(COUPLING("\"fixed\":[0],\"moved\":[2]"), 2, "/layers/0/moved/0");
-  refuse(COUPLING("\"fixed\":[],\"moved\":[1]"), 2, "/layers/0/fixed");
-  refuse(COUPLING("\"fixed\":[0],\"moved\":[0]"), 1, "/layers/0");
-  refuse("{\"type\":\"affine_coupling\",\"fixed\":[0],\"moved\":[1],\"hidden\":[]}", 2,
-         "/layers/0/hidden");
-#define CURVES(more) "{\"type\":\"spline_coupling\",\"hidden\":[4]," more "}"
-  refuse(CURVES("\"fixed\":[0],\"moved\":[0]"), 2, "/layers/0/moved/0");
-  refuse(CURVES("\"fixed\":[2],\"moved\":[0]"), 2, "/layers/0/fixed/0");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"bins\":1"), 2, "/layers/0/bins");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"bins\":65"), 2, "/layers/0/bins");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"bound\":0"), 2, "/layers/0/bound");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"lattice\":[3]"), 4, "/layers/0/lattice");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"lattice\":[2,4]"), 4, "/layers/0/lattice");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1],\"lattice\":[0]"), 4, "/layers/0/lattice/0");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[1,2,3],\"lattice\":[2]"), 4, "/layers/0/moved");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[2],\"lattice\":[4],\"reach\":1"), 4, "/layers/0/lattice");
-  refuse(CURVES("\"fixed\":[0],\"moved\":[2],\"lattice\":[4],\"reach\":-1"), 4, "/layers/0/reach");
-  refuse("{\"type\":\"circular_shift\",\"coordinates\":[]}", 2, "/layers/0/coordinates");
-  refuse("{\"type\":\"realnvp\"}", 1, "/layers/0");
-  refuse("{\"type\":\"realnvp\",\"hidden\":[]}", 2, "/layers/0/hidden");
-  refuse("{\"type\":\"interval\",\"coordinates\":[0],\"low\":[0,1],\"high\":[1]}", 2,
-         "/layers/0/low");
-  refuse("{\"type\":\"interval\",\"coordinates\":[0],\"low\":[1],\"high\":[1]}", 2,
-         "/layers/0/high/0");
-  refuse("{\"type\":\"interval\",\"coordinates\":[1,1],\"low\":[0,0],\"high\":[1,1]}", 2,
-         "/layers/0/coordinates/1");
-  refuse("{\"type\":\"polar\"}", 3, "/layers/0/coordinates");
-  refuse("{\"type\":\"polar\"}", 2, "/layers/0");
-  refuse("{\"type\":\"polar\",\"coordinates\":[0,1,2,1]}", 4, "/layers/0/coordinates/3");
-  refuse("{\"type\":\"permute\",\"order\":[0]}", 2, "/layers/0/order");
-  refuse("{\"type\":\"permute\",\"order\":[0,0]}", 2, "/layers/0/order/1");
-  refuse("{\"type\":\"permute\",\"order\":[0,2]}", 2, "/layers/0/order/1");
-}
-
-/* A flow of one layer at one point with weights w; returns log_det. */
-static double at_point(const char *layer, int dim, const float *w, enum boltz_direction direction,
-                       double *point) {
-  struct boltz_arena *arena = boltz_arena_open(0);
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-  struct boltz_batch x;
-  char text[256];
-  double log_det = NAN;
-  snprintf(text, sizeof text, "{\"layers\":[%s]}", layer);
-  CHECK_INT(new_flow(arena, text, dim, &flow), BOLTZ_OK);
-  CHECK_INT(boltz_weights_new(&flow, arena, &weights), BOLTZ_OK);
-  CHECK_INT(boltz_weights_turn(&flow, arena, &weights), BOLTZ_OK);
-  if (w) memcpy(weights.flat, w, flow.nw * sizeof *w);
-  boltz_flow_pack(&flow, &weights);
-  CHECK_INT(boltz_batch_new(arena, 1, dim, &x), BOLTZ_OK);
-  boltz_batch_from_rows(&x, point);
-  boltz_flow_transform(&flow, &weights, direction, &x, &log_det, arena);
-  boltz_batch_to_rows(&x, point);
-  boltz_arena_close(arena);
-  return log_det;
-}
-
-static void the_coupling_gives_its_golden_numbers(void) {
-  /* scale: 1 -> 1 -> 1 with last bias 0.5; shift: last bias -1 */
-  const float w[8] = {0, 0, 0, 0.5f, 0, 0, 0, -1};
-  double x[2] = {7, 2};
-  const double log_det =
-      at_point("{\"type\":\"affine_coupling\",\"fixed\":[0],\"moved\":[1],\"hidden\":[1]}", 2, w,
-               BOLTZ_TO_X, x);
-  CHECK_NEAR(log_det, 0.46211715726000976, 1e-15); /* tanh 0.5 */
-  CHECK(x[0] == 7);
-  CHECK_NEAR(x[1], 2 * 1.587431271429835 - 1, 1e-14);
-}
-
-static void actnorm_and_permute_give_their_golden_numbers(void) {
-  const float w[2] = {0.5f, -1};
-  double x[3] = {2, 0, 0};
-  CHECK_NEAR(at_point("{\"type\":\"actnorm\"}", 1, w, BOLTZ_TO_X, x), 0.5, 0);
-  CHECK_NEAR(x[0], 2.2974425414002564, 1e-15);
-  double y[3] = {1, 2, 3};
-  CHECK_NEAR(at_point("{\"type\":\"permute\",\"order\":[2,0,1]}", 3, NULL, BOLTZ_TO_X, y), 0, 0);
-  CHECK(y[0] == 3 && y[1] == 1 && y[2] == 2);
-}
-
-#define INTERVAL(low, high) \
-  "{\"type\":\"interval\",\"coordinates\":[0],\"low\":[" low "],\"high\":[" high "]}"
-
-static void interval_gives_its_golden_numbers_and_stays_inside(void) {
-  double x[1] = {1};
-  CHECK_NEAR(at_point(INTERVAL("0", "4"), 1, NULL, BOLTZ_TO_X, x), -0.032644172084782141, 1e-15);
-  CHECK_NEAR(x[0], 3.3653789842741718, 1e-15 * 4);
-  for (double z = -60; z <= 60; z += 0.37) {
-    x[0] = z;
-    at_point(INTERVAL("-1.3", "2.9"), 1, NULL, BOLTZ_TO_X, x);
-    CHECK(x[0] >= -1.3 && x[0] <= 2.9);
-  }
-}
-
-static void interval_keeps_points_near_both_ends(void) {
-  for (int k = 0; k < 300; k++) {
-    double low[1] = {pow(10, -k)}, high[1] = {1 - pow(10, -k * 0.05)};
-    if (k == 0) low[0] = 0.5, high[0] = 0.5;
-    const double a = low[0], b = high[0];
-    at_point(INTERVAL("0", "1"), 1, NULL, BOLTZ_TO_Z, low);
-    at_point(INTERVAL("0", "1"), 1, NULL, BOLTZ_TO_Z, high);
-    at_point(INTERVAL("0", "1"), 1, NULL, BOLTZ_TO_X, low);
-    at_point(INTERVAL("0", "1"), 1, NULL, BOLTZ_TO_X, high);
-    /* a rounding of z is z^2 roundings of a tail: 1400 at 1e-300 */
-    CHECK_MSG(fabs(low[0] / a - 1) < 1e-12, "%g", a);
-    CHECK_NEAR(high[0], b, 1e-15);
-  }
-}
-
-static void interval_takes_an_edge_one_ulp_inside_and_nothing_beyond(void) {
-  double edge[1] = {4}, inside[1] = {nextafter(4, 0)}, outside[1] = {4.5};
-  const double a = at_point(INTERVAL("0", "4"), 1, NULL, BOLTZ_TO_Z, edge);
-  const double b = at_point(INTERVAL("0", "4"), 1, NULL, BOLTZ_TO_Z, inside);
-  CHECK(edge[0] == inside[0] && a == b && isfinite(a));
-  double zero[1] = {0};
-  CHECK(isfinite(at_point(INTERVAL("0", "4"), 1, NULL, BOLTZ_TO_Z, zero)));
-  CHECK(zero[0] < -30);
-  CHECK(isnan(at_point(INTERVAL("0", "4"), 1, NULL, BOLTZ_TO_Z, outside)));
-}
-
-static void fitting_makes_latents_of_mean_0_and_variance_1(void) {
-  struct boltz_arena *arena = boltz_arena_open(0);
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-  struct boltz_batch x;
-  double log_det[500];
-  CHECK_INT(
-      new_flow(arena, "{\"layers\":[{\"type\":\"actnorm\"},{\"type\":\"realnvp\",\"blocks\":1}]}",
-               2, &flow),
-      BOLTZ_OK);
-  CHECK_INT(boltz_weights_new(&flow, arena, &weights), BOLTZ_OK);
-  CHECK_INT(boltz_weights_turn(&flow, arena, &weights), BOLTZ_OK);
-  boltz_flow_init(&flow, 4, &weights);
-  CHECK_INT(boltz_batch_new(arena, 500, 2, &x), BOLTZ_OK);
-  for (size_t i = 0; i < x.n; i++) {
-    x.col[0][i] = 5 + 3 * uniform(i);
-    x.col[1][i] = -100 * uniform(i + 1000);
-  }
-  CHECK_INT(boltz_flow_fit(&flow, &x, &weights, arena), BOLTZ_OK);
-  boltz_flow_transform(&flow, &weights, BOLTZ_TO_Z, &x, log_det, arena);
-  for (int j = 0; j < 2; j++) {
-    double mean = 0, square = 0;
-    for (size_t i = 0; i < x.n; i++) {
-      mean += x.col[j][i] / (double)x.n;
-      square += x.col[j][i] * x.col[j][i] / (double)x.n;
-    }
-    CHECK_NEAR(mean, 0, 1e-6); /* the weights are floats */
-    CHECK_NEAR(square, 1, 1e-6);
-  }
-  boltz_arena_close(arena);
 }
 
 int main(int argc, char **argv) {
@@ -544,12 +365,5 @@ int main(int argc, char **argv) {
   RUN(a_batch_cut_in_pieces_gives_the_same_bits);
   RUN(recording_a_tape_changes_no_bit);
   RUN(every_spec_prints_and_reads_back);
-  RUN(settings_that_make_no_layer_are_refused_at_their_place);
-  RUN(the_coupling_gives_its_golden_numbers);
-  RUN(actnorm_and_permute_give_their_golden_numbers);
-  RUN(interval_gives_its_golden_numbers_and_stays_inside);
-  RUN(interval_keeps_points_near_both_ends);
-  RUN(interval_takes_an_edge_one_ulp_inside_and_nothing_beyond);
-  RUN(fitting_makes_latents_of_mean_0_and_variance_1);
   return check_report();
 }

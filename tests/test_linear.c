@@ -1,32 +1,14 @@
 /* test_linear.c - triangular factors: numbers, and matrices of more rows than a block. */
-#include "boltz/flow.h"
-#include "boltz/rng.h"
-#include "check.h"
-
-struct world {
-  struct boltz_arena *arena;
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-};
+#include "flow_world.h"
 
 static double normal(uint64_t index) {
-  double z[2];
-  boltz_rng_normal(29, BOLTZ_STREAM_TEST, index, 0, z);
-  return z[0];
+  return normal_at(29, index);
 }
 
 /* Products of factors of up to 67 rows would grow without end: what is beside their diagonals is
    small. */
 static struct world new_world(const char *layer, int dim) {
-  struct world world = {.arena = boltz_arena_open(0)};
-  struct boltz_json *root;
-  struct boltz_flow_spec spec;
-  char text[512];
-  snprintf(text, sizeof text, "{\"layers\":[%s]}", layer);
-  CHECK_INT(boltz_json_parse(text, strlen(text), 8, world.arena, &root), BOLTZ_OK);
-  CHECK_INT(boltz_flow_spec_parse(root, dim, world.arena, &spec), BOLTZ_OK);
-  CHECK_INT(boltz_flow_new(&spec, dim, world.arena, &world.flow), BOLTZ_OK);
-  CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
+  struct world world = new_layers(layer, dim);
   CHECK_INT(world.flow.nw, dim * (dim + 2));
   for (size_t k = 0; k < world.flow.nw; k++)
     world.weights.flat[k] = (float)((k < 2 * (size_t)dim ? 0.5 : 0.15) * normal(k));
@@ -34,37 +16,26 @@ static struct world new_world(const char *layer, int dim) {
 }
 
 static struct boltz_batch new_batch(struct world *world, size_t n) {
-  struct boltz_batch x = {0};
-  CHECK_INT(boltz_batch_new(world->arena, n, world->flow.dim, &x), BOLTZ_OK);
-  for (int j = 0; j < x.dim; j++)
-    for (size_t i = 0; i < n; i++) x.col[j][i] = normal(100000 + i * (size_t)x.dim + (size_t)j);
-  return x;
+  return normal_rows(world, 29, 100000, n);
 }
 
 static void the_golden_numbers(void) {
   struct world world = new_world("{\"type\":\"linear\",\"permutation\":[1,0]}", 2);
   const float w[8] = {0.5f, -1, 1, 2, 77, 3, 2, 77}; /* 77 is not read */
-  const double z[2] = {1, -1};
-  struct boltz_batch x = new_batch(&world, 1);
-  double log_det;
+  double x[2] = {1, -1};
   memcpy(world.weights.flat, w, sizeof w);
-  boltz_batch_from_rows(&x, z);
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, &log_det, world.arena);
-  CHECK_NEAR(x.col[0][0], -2.070436899771186, 2e-15);
-  CHECK_NEAR(x.col[1][0], 0.6487212707001282, 1e-15);
-  CHECK_NEAR(log_det, -0.5, 0);
+  CHECK_NEAR(move_point(&world, BOLTZ_TO_X, x), -0.5, 0);
+  CHECK_NEAR(x[0], -2.070436899771186, 2e-15);
+  CHECK_NEAR(x[1], 0.6487212707001282, 1e-15);
   boltz_arena_close(world.arena);
 }
 
 static void a_new_layer_is_the_identity_but_for_its_permutation(void) {
   struct world world = new_world("{\"type\":\"linear\",\"permutation\":[2,0,1]}", 3);
-  const double z[3] = {1, 2, 3};
-  struct boltz_batch x = new_batch(&world, 1);
-  double log_det;
+  double x[3] = {1, 2, 3};
   boltz_flow_init(&world.flow, 1, &world.weights);
-  boltz_batch_from_rows(&x, z);
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, &log_det, world.arena);
-  CHECK(x.col[0][0] == 3 && x.col[1][0] == 1 && x.col[2][0] == 2 && log_det == 0);
+  const double log_det = move_point(&world, BOLTZ_TO_X, x);
+  CHECK(x[0] == 3 && x[1] == 1 && x[2] == 2 && log_det == 0);
   boltz_arena_close(world.arena);
 }
 
@@ -173,12 +144,7 @@ static void gradients_over_several_blocks_and_tiles_match_differences(void) {
 static void exhausted_scratch_shows_as_nan_and_a_missing_tape(void) {
   struct world world = new_world("{\"type\":\"linear\"}", 3);
   struct boltz_batch x = new_batch(&world, 5);
-  struct boltz_arena *small = boltz_arena_open(600);
-  double log_det[5];
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, log_det, small);
-  for (int i = 0; i < 5; i++) CHECK(isnan(log_det[i]));
-  CHECK(!boltz_flow_record(&world.flow, &world.weights, BOLTZ_TO_X, &x, log_det, small));
-  boltz_arena_close(small);
+  check_exhausted_scratch(&world, &x);
   boltz_arena_close(world.arena);
 }
 

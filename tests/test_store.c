@@ -4,12 +4,12 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "full_disk.h"
 #include "server/log.h"
 #include "server/store.h"
 
@@ -119,15 +119,6 @@ static void a_transaction_is_all_or_nothing(void) {
   CHECK_TEXT(all(store, STORE_META, ""), "x=old;y=new;");
   store_close(store);
   remove_directory();
-}
-
-/* A file size limit refuses writes just as a full disk does. */
-static void limit_files(rlim_t most) {
-  struct rlimit limit;
-  signal(SIGXFSZ, SIG_IGN);
-  getrlimit(RLIMIT_FSIZE, &limit);
-  limit.rlim_cur = most;
-  setrlimit(RLIMIT_FSIZE, &limit);
 }
 
 static void a_full_disk_leaves_everything_as_before(void) {

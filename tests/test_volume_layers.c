@@ -1,62 +1,29 @@
 /* test_volume_layers.c - layers that keep volumes: additive_coupling and mean_free. */
-#include "boltz/flow.h"
-#include "boltz/rng.h"
-#include "check.h"
-
-struct world {
-  struct boltz_arena *arena;
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-};
-
-static enum boltz_status parse(struct boltz_arena *arena, const char *layer, int dim,
-                               struct boltz_flow_spec *spec) {
-  struct boltz_json *root;
-  char text[512];
-  snprintf(text, sizeof text, "{\"layers\":[%s]}", layer);
-  CHECK_INT(boltz_json_parse(text, strlen(text), 8, arena, &root), BOLTZ_OK);
-  return boltz_flow_spec_parse(root, dim, arena, spec);
-}
-
-static struct world new_world(const char *layer, int dim) {
-  struct world world = {.arena = boltz_arena_open(0)};
-  struct boltz_flow_spec spec;
-  CHECK_INT(parse(world.arena, layer, dim, &spec), BOLTZ_OK);
-  CHECK_INT(boltz_flow_new(&spec, dim, world.arena, &world.flow), BOLTZ_OK);
-  CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
-  boltz_flow_init(&world.flow, 4, &world.weights);
-  return world;
-}
+#include "flow_world.h"
 
 static struct boltz_batch new_batch(struct world *world, size_t n) {
-  struct boltz_batch x = {0};
-  CHECK_INT(boltz_batch_new(world->arena, n, world->flow.dim, &x), BOLTZ_OK);
+  struct boltz_batch x = new_rows(world, n);
   boltz_rng_normals(6, BOLTZ_STREAM_TEST, 0, &x);
   return x;
 }
 
 static void the_additive_coupling_gives_its_golden_number(void) {
   const float w[4] = {0, 0, 0, -1.25f}; /* 1 -> 1 -> 1 with last bias -1.25 */
-  const double z[2] = {7, 2};
   struct world world =
-      new_world("{\"type\":\"additive_coupling\",\"fixed\":[0],\"moved\":[1],\"hidden\":[1]}", 2);
-  struct boltz_batch x = new_batch(&world, 1);
-  double log_det;
+      new_layers("{\"type\":\"additive_coupling\",\"fixed\":[0],\"moved\":[1],\"hidden\":[1]}", 2);
+  double x[2] = {7, 2};
   memcpy(world.weights.flat, w, sizeof w);
   boltz_flow_pack(&world.flow, &world.weights);
-  boltz_batch_from_rows(&x, z);
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, &log_det, world.arena);
-  CHECK(x.col[0][0] == 7 && x.col[1][0] == 0.75 && log_det == 0);
+  const double log_det = move_point(&world, BOLTZ_TO_X, x);
+  CHECK(x[0] == 7 && x[1] == 0.75 && log_det == 0);
   boltz_arena_close(world.arena);
 }
 
 static void check_volumes(const char *coupling, bool has_table) {
   enum { N = 100 };
-  struct world world = new_world(coupling, 4);
+  struct world world = new_layers(coupling, 4);
   for (size_t k = 0; k < world.flow.nw; k++) {
-    double z[2];
-    boltz_rng_normal(2, BOLTZ_STREAM_TEST, k, 0, z);
-    world.weights.flat[k] += (float)(0.3 * z[0]);
+    world.weights.flat[k] += (float)(0.3 * normal_at(2, k));
   }
   boltz_flow_pack(&world.flow, &world.weights);
   double fp32[N], log_det[N];
@@ -90,15 +57,11 @@ static void an_additive_coupling_keeps_volumes_in_every_precision_it_has(void) {
 }
 
 static void mean_free_gives_its_golden_numbers(void) {
-  const double z[2] = {1, 2};
-  struct world world = new_world("{\"type\":\"mean_free\",\"space\":1}", 2);
-  struct boltz_batch x = new_batch(&world, 1);
-  double log_det;
-  boltz_batch_from_rows(&x, z);
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, &log_det, world.arena);
-  CHECK_NEAR(x.col[0][0], 3 * sqrt(0.5), 1e-15);
-  CHECK_NEAR(x.col[1][0], -sqrt(0.5), 1e-15);
-  CHECK(log_det == 0);
+  struct world world = new_layers("{\"type\":\"mean_free\",\"space\":1}", 2);
+  double x[2] = {1, 2};
+  CHECK(move_point(&world, BOLTZ_TO_X, x) == 0);
+  CHECK_NEAR(x[0], 3 * sqrt(0.5), 1e-15);
+  CHECK_NEAR(x[1], -sqrt(0.5), 1e-15);
   boltz_arena_close(world.arena);
 }
 
@@ -106,7 +69,7 @@ static void mean_free_gives_its_golden_numbers(void) {
    others are those of the same cluster elsewhere, and lengths are kept. */
 static void mean_free_keeps_lengths_and_sees_the_centre_in_its_first_latents(void) {
   enum { N = 50, PARTICLES = 5, SPACE = 3, DIM = PARTICLES * SPACE };
-  struct world world = new_world("{\"type\":\"mean_free\",\"space\":3}", DIM);
+  struct world world = new_layers("{\"type\":\"mean_free\",\"space\":3}", DIM);
   struct boltz_batch x = new_batch(&world, N), z = new_batch(&world, N),
                      there = new_batch(&world, N);
   double log_det[N];
@@ -133,8 +96,12 @@ static void mean_free_keeps_lengths_and_sees_the_centre_in_its_first_latents(voi
 
 static void refuse(const char *layer, int dim, const char *pointer) {
   struct boltz_arena *arena = boltz_arena_open(0);
+  struct boltz_json *root;
   struct boltz_flow_spec spec;
-  CHECK_MSG(parse(arena, layer, dim, &spec) == BOLTZ_OUT_OF_RANGE, "%s", layer);
+  char text[512];
+  snprintf(text, sizeof text, "{\"layers\":[%s]}", layer);
+  CHECK_INT(boltz_json_parse(text, strlen(text), 8, arena, &root), BOLTZ_OK);
+  CHECK_MSG(boltz_flow_spec_parse(root, dim, arena, &spec) == BOLTZ_OUT_OF_RANGE, "%s", layer);
   CHECK_TEXT(boltz_error_pointer(), pointer);
   boltz_arena_close(arena);
 }

@@ -1,55 +1,23 @@
 /* test_whitening.c - principal axes: what a fit finds, and maps of more coordinates than a block.
  */
-#include "boltz/flow.h"
-#include "boltz/rng.h"
-#include "check.h"
-
-struct world {
-  struct boltz_arena *arena;
-  struct boltz_flow flow;
-  struct boltz_weights weights;
-};
-
-static struct world new_world(const char *layers, int dim) {
-  struct world world = {.arena = boltz_arena_open(0)};
-  struct boltz_json *root;
-  struct boltz_flow_spec spec;
-  char text[512];
-  snprintf(text, sizeof text, "{\"layers\":[%s]}", layers);
-  CHECK_INT(boltz_json_parse(text, strlen(text), 8, world.arena, &root), BOLTZ_OK);
-  CHECK_INT(boltz_flow_spec_parse(root, dim, world.arena, &spec), BOLTZ_OK);
-  CHECK_INT(boltz_flow_new(&spec, dim, world.arena, &world.flow), BOLTZ_OK);
-  CHECK_INT(boltz_weights_new(&world.flow, world.arena, &world.weights), BOLTZ_OK);
-  boltz_flow_init(&world.flow, 4, &world.weights);
-  return world;
-}
+#include "flow_world.h"
 
 static double normal(uint64_t index) {
-  double z[2];
-  boltz_rng_normal(17, BOLTZ_STREAM_TEST, index, 0, z);
-  return z[0];
+  return normal_at(17, index);
 }
 
 static struct boltz_batch new_batch(struct world *world, size_t n) {
-  struct boltz_batch x = {0};
-  CHECK_INT(boltz_batch_new(world->arena, n, world->flow.dim, &x), BOLTZ_OK);
-  for (int j = 0; j < x.dim; j++)
-    for (size_t i = 0; i < n; i++) x.col[j][i] = normal(i * (size_t)x.dim + (size_t)j);
-  return x;
+  return normal_rows(world, 17, 0, n);
 }
 
 static void the_golden_numbers(void) {
-  struct world world = new_world("{\"type\":\"whitening\"}", 2);
+  struct world world = new_layers("{\"type\":\"whitening\"}", 2);
   const float w[8] = {1, 2, 0.5f, -1, 1, -1, 7, 1}; /* 7 is not read */
-  const double z[2] = {3, 4};
-  struct boltz_batch x = new_batch(&world, 1);
-  double log_det;
+  double x[2] = {3, 4};
   memcpy(world.weights.flat, w, sizeof w);
-  boltz_batch_from_rows(&x, z);
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, &log_det, world.arena);
-  CHECK_NEAR(x.col[0][0], -0.47151776468576928, 1e-15);
-  CHECK_NEAR(x.col[1][0], 6.946163812100384, 4e-15);
-  CHECK_NEAR(log_det, -0.5, 0);
+  CHECK_NEAR(move_point(&world, BOLTZ_TO_X, x), -0.5, 0);
+  CHECK_NEAR(x[0], -0.47151776468576928, 1e-15);
+  CHECK_NEAR(x[1], 6.946163812100384, 4e-15);
   boltz_arena_close(world.arena);
 }
 
@@ -73,7 +41,7 @@ static void blocks_of_reflections_are_reflections_one_after_the_other(void) {
   const int dims[] = {1, 7, 8, 9, 21, 67};
   for (size_t k = 0; k < sizeof dims / sizeof *dims; k++) {
     const int d = dims[k];
-    struct world world = new_world("{\"type\":\"whitening\"}", d);
+    struct world world = new_layers("{\"type\":\"whitening\"}", d);
     struct boltz_batch x = new_batch(&world, N), z = new_batch(&world, N);
     double log_det[N], home[N], row[67];
     for (size_t m = 0; m < world.flow.nw; m++) world.weights.flat[m] = (float)normal(90000 + m);
@@ -108,7 +76,7 @@ static struct boltz_batch new_data(struct world *world, size_t n) {
 
 static void a_fit_makes_latents_of_mean_0_and_covariance_1(void) {
   enum { D = 19, N = 900 };
-  struct world world = new_world("{\"type\":\"whitening\"}", D);
+  struct world world = new_layers("{\"type\":\"whitening\"}", D);
   struct boltz_batch x = new_data(&world, N);
   double log_det[N];
   CHECK_INT(boltz_flow_fit(&world.flow, &x, &world.weights, world.arena), BOLTZ_OK);
@@ -133,7 +101,7 @@ static void a_fit_makes_latents_of_mean_0_and_covariance_1(void) {
 /* Along (3, 4)/5 a spread of 10, along (-4, 3)/5 one of 1. */
 static void axes_fall_in_variance_and_point_to_their_largest_entry(void) {
   enum { N = 4 };
-  struct world world = new_world("{\"type\":\"whitening\"}", 2);
+  struct world world = new_layers("{\"type\":\"whitening\"}", 2);
   struct boltz_batch x = new_batch(&world, N), z = new_batch(&world, 3);
   double log_det[N];
   for (int i = 0; i < N; i++) {
@@ -154,7 +122,7 @@ static void axes_fall_in_variance_and_point_to_their_largest_entry(void) {
 
 static void an_axis_without_variance_keeps_its_scale(void) {
   enum { N = 50 };
-  struct world world = new_world("{\"type\":\"whitening\"}", 3);
+  struct world world = new_layers("{\"type\":\"whitening\"}", 3);
   struct boltz_batch x = new_batch(&world, N), y = new_batch(&world, N);
   double log_det[N];
   for (size_t i = 0; i < N; i++) {
@@ -172,7 +140,7 @@ static void an_axis_without_variance_keeps_its_scale(void) {
 }
 
 static void a_fit_to_no_rows_or_to_constants_is_harmless(void) {
-  struct world world = new_world("{\"type\":\"whitening\"}", 3);
+  struct world world = new_layers("{\"type\":\"whitening\"}", 3);
   struct boltz_batch none = new_batch(&world, 0), same = new_batch(&world, 5);
   CHECK_INT(boltz_flow_fit(&world.flow, &none, &world.weights, world.arena), BOLTZ_OK);
   for (size_t k = 0; k < world.flow.nw; k++) CHECK(world.weights.flat[k] == 0);
@@ -190,7 +158,7 @@ static void a_fit_to_no_rows_or_to_constants_is_harmless(void) {
 
 static void coordinates_that_are_not_named_stay(void) {
   enum { N = 40 };
-  struct world world = new_world("{\"type\":\"whitening\",\"coordinates\":[3,1]}", 4);
+  struct world world = new_layers("{\"type\":\"whitening\",\"coordinates\":[3,1]}", 4);
   struct boltz_batch x = new_data(&world, N), y = new_data(&world, N);
   double log_det[N], product = 0;
   CHECK_INT(boltz_flow_fit(&world.flow, &x, &world.weights, world.arena), BOLTZ_OK);
@@ -205,14 +173,9 @@ static void coordinates_that_are_not_named_stay(void) {
 }
 
 static void exhausted_scratch_shows_as_nan_and_a_missing_tape(void) {
-  struct world world = new_world("{\"type\":\"whitening\"}", 3);
+  struct world world = new_layers("{\"type\":\"whitening\"}", 3);
   struct boltz_batch x = new_batch(&world, 5);
-  struct boltz_arena *small = boltz_arena_open(600);
-  double log_det[5];
-  boltz_flow_transform(&world.flow, &world.weights, BOLTZ_TO_X, &x, log_det, small);
-  for (int i = 0; i < 5; i++) CHECK(isnan(log_det[i]));
-  CHECK(!boltz_flow_record(&world.flow, &world.weights, BOLTZ_TO_X, &x, log_det, small));
-  boltz_arena_close(small);
+  check_exhausted_scratch(&world, &x);
   boltz_arena_close(world.arena);
 }
 
