@@ -69,6 +69,10 @@ static const struct example {
     {"polar", NULL, -3, 3, TURNS, .from = 0.1, .to = 3.1},
     {"polar", "\"coordinates\":[2,1,0,3],\"relative\":false", -3, 3, TURNS, .from = 0.1, .to = 6.2},
     {"polar", "\"coordinates\":[0,3]", -3, 3, TURNS, .from = 0.1, .to = 6.2},
+    {"relative", "\"coordinates\":[3,1,2],\"to\":[0,3,3]", -3, 3},
+    {"relative", "\"coordinates\":[3,0,1],\"to\":[2,3,3]", -2.9, 2.9,
+     "{\"type\":\"circular\",\"coordinates\":[0,1,2,3],\"low\":[-3,-3,-3,-3],"
+     "\"high\":[3.5,3.5,3.5,3.5]}"},
     {"exchange", "\"particles\":[2,0],\"width\":2", -3, 3, .still = true, .settles = true},
     {"exchange", "\"particles\":[3,0,2]", -3, 3, CIRCLE, .still = true, .settles = true},
 };

@@ -4,9 +4,15 @@
  * A fixed coordinate enters a network as it is, in float; one that is periodic here enters as cos
  * and sin of 2 pi (x - low)/(high - low), one after the other, so that no network sees a seam.
  *
+ * Inputs come in the order of the list `fixed`, outputs in that of `moved`.
+ *
  * Where the coordinates are those of the sites of a periodic lattice, one network may serve every
  * site that has moved coordinates: it sees the fixed coordinates near the site by their place
- * relative to it, and its rows are the batch once for every such site. */
+ * relative to it, and its rows are the batch once for every such site. Places are steps of -reach
+ * ... reach along each axis, row-major, and the coordinates of the site there in their order; along
+ * a side of no more sites than that, steps 0 ... side - 1. For a coordinate that is not fixed zeros
+ * enter; one that is fixed there for no site is no input. Outputs are for the site's moved
+ * coordinates in their order. */
 #ifndef LAYER_CONDITIONER_H
 #define LAYER_CONDITIONER_H
 

@@ -3,6 +3,7 @@
  *   t = -ln Phi(-a),  r = scale sqrt(2 t),  x = (r cos alpha, r sin alpha)
  *   alpha = theta, of the pairs after the first theta + theta_1 where they are relative
  *   log_det = sum over pairs of ln h(a) + 2 ln scale,  h = phi/Phi(-a), the hazard rate
+ *   ln scale of each pair: the tensor `log_scale`
  *
  * Of a standard normal a and a uniform theta it makes a normal pair with that scale: smooth about
  * the origin, and a Gaussian far out. dt = h da, dx dy = scale^2 dt dalpha. Relative angles turn

@@ -3,10 +3,13 @@
  * With u = (x - low)/width in [0, 1] and bins between knots (u_k, v_k) of slopes d_k:
  *   xi = (u - u_k)/w_k,  s = h_k/w_k,  t = xi (1 - xi)
  *   v = v_k + h_k (s xi^2 + d_k t) / (s + (d_k + d_k+1 - 2 s) t)
- * Of a row's parameters r the first `bins` make the widths w, the next the heights h, by softmax
- * and none below 1e-3; the rest the slopes d, by softplus and none below 1e-3. All zero is the
- * identity. Source: Durkan et al. 2019, arXiv 1906.04032, sec. 3.1; on circles: Rezende et al.
- * 2020, arXiv 2002.02428, sec. 2.3. */
+ * Of a row's parameters r the first `bins` make the widths w, the next the heights h, the rest the
+ * slopes d from knot to knot, none of them below LEAST = 1e-3:
+ *   w_k = LEAST + (1 - LEAST bins) softmax(r)_k,  u_k = w_0 + ... + w_k-1,  h and v likewise
+ *   d_k = LEAST + ln(1 + exp(r + c)),  c = ln(exp(1 - LEAST) - 1): all zero is the identity
+ * On a line the first and the last slope are 1 and have no parameter, on a circle they are one.
+ * Source: Durkan et al. 2019, arXiv 1906.04032, sec. 3.1; on circles: Rezende et al. 2020, arXiv
+ * 2002.02428, sec. 2.3. */
 #ifndef LAYER_RQ_SPLINE_H
 #define LAYER_RQ_SPLINE_H
 

@@ -3,8 +3,10 @@
  *   x_j = curve(z_j; r_j),  log_det = sum of ln curve'
  *
  * The curves are those of rq_spline.h and stay where spline_coupling's do: on [-bound, bound], on
- * the coordinate's interval or on its period. r_j is a row of the tensor `curve`; of its 3 bins + 1
- * numbers a real coordinate's last two and a periodic one's last are not read.
+ * the coordinate's interval or on its period. That is where the base or a layer `interval` has put
+ * it; an affine or additive coupling, actnorm or a matrix makes what it moves real. r_j is a row of
+ * the tensor `curve`; of its 3 bins + 1 numbers a real coordinate's last two and a periodic one's
+ * last are not read.
  * Source: Durkan et al. 2019 (neural spline flows), sec. 3.1.
  * Golden: tests/golden/make_spline.py. */
 #include <math.h>
