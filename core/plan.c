@@ -118,7 +118,8 @@ static bool has_copies(const struct boltz_flow *flow) {
 static double data_steps(const struct boltz_flow *flow) {
   if (flow->nw == flow->base.nw) return 1000;
   if (has_copies(flow)) return 60000;
-  return fmin(fmax(320000.0 / flow->dim, learns_from_sites(flow) ? 5000 : 20000), 80000);
+  return learns_from_sites(flow) ? fmin(fmax(320000.0 / flow->dim, 5000), 80000)
+                                 : fmin(fmax(1.5e6 / flow->dim, 20000), 80000);
 }
 
 void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_flow *flow,
@@ -134,12 +135,31 @@ void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_fl
     options->walkers /= 2;
 }
 
+static bool has_spline_couplings(const struct boltz_flow *flow) {
+  const struct boltz_layer_kind *kind = boltz_layer_kind_find("spline_coupling");
+  for (int i = 0; i < flow->nlayers; i++)
+    if (flow->layers[i].kind == kind) return true;
+  return false;
+}
+
+#define SMALL_BATCH 250
+#define TRAINING 6e12 /* operations: a minute at 100 GFLOP/s */
+
+/* Splines learn more from many small batches at a high rate; a step is a row's way there, and back
+   twice that. */
+static int64_t small_steps(const struct boltz_flow *flow) {
+  if (has_copies(flow)) return 16000;
+  const double step = 3 * SMALL_BATCH * flow->flops[BOLTZ_FP32];
+  return (int64_t)fmin(fmax(TRAINING / step, 4000), 12000);
+}
+
+/* Affine maps learn more from large batches. */
 void boltz_plan_stages(const struct boltz_flow *flow,
                        struct boltz_stage stages[BOLTZ_PLAN_STAGES]) {
-  const bool crowd = has_copies(flow);
-  stages[0] = (struct boltz_stage){.steps = crowd ? 16000 : 4000,
-                                   .batch = crowd || learns_from_sites(flow) ? 250 : 1000,
-                                   .learning_rate = crowd ? 4e-3 : 2e-3,
+  const bool small = has_spline_couplings(flow);
+  stages[0] = (struct boltz_stage){.steps = small ? small_steps(flow) : 4000,
+                                   .batch = small ? SMALL_BATCH : 1000,
+                                   .learning_rate = small ? 4e-3 : 2e-3,
                                    .final_learning_rate = 0.003,
                                    .warm_up = 50,
                                    .ml = 1,

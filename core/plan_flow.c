@@ -250,7 +250,10 @@ static void print_crowd(struct boltz_text *text, const struct boltz_energy *ener
 
 /* ---- Particles in a periodic box that know nothing but each other ---- */
 
-#define BOX_COUPLINGS 24
+/* A pair has one displacement. */
+static int box_couplings(const struct boltz_translation *translation) {
+  return translation->sites > 2 ? 24 : 12;
+}
 
 static int bits_of(int64_t n) {
   int bits = 1;
@@ -263,8 +266,8 @@ static int bits_of(int64_t n) {
 static enum role displacements(const struct boltz_energy *energy, const void *trait, int k, int j) {
   const struct boltz_translation *translation = trait;
   const int64_t width = translation->width, n = translation->sites - 1, turn = k / 2;
-  const bool axis = n == 1 || turn % 2 == 0;
-  const int64_t step = n == 1 ? turn : turn / 2;
+  const bool axis = n == 1 || (width > 1 && turn % 2 == 0);
+  const int64_t step = n == 1 || width == 1 ? turn : turn / 2;
   (void)energy;
   if (j < width) return LEFT_OUT;
   return part(axis ? j % width == step % width : ((j / width - 1) >> step % bits_of(n) & 1) == 0,
@@ -276,7 +279,9 @@ static bool is_boxed(const struct boltz_translation *translation) {
   return (translation->sites - 1) * translation->width >= 2;
 }
 
-static void print_numbers(struct boltz_text *text, const char *name,
+/* Coordinates of all sites but the first, parents before those that hang on them; or of what
+   site_of names in their stead. */
+static void print_ordered(struct boltz_text *text, const char *name,
                           const struct boltz_translation *translation, const int64_t *site_of) {
   boltz_text_printf(text, "\"%s\":[", name);
   for (int64_t k = 0; k < translation->sites - 1; k++)
@@ -293,18 +298,18 @@ static void print_numbers(struct boltz_text *text, const char *name,
 static void print_box(struct boltz_text *text, const struct boltz_energy *energy,
                       const struct boltz_translation *translation) {
   print_circular_base(text, energy);
-  for (int k = 0; k < BOX_COUPLINGS; k++) {
+  for (int k = 0; k < box_couplings(translation); k++) {
     print_coupling(text, energy, translation, displacements, k);
     boltz_text_puts(text, "\"hidden\":[64,64]},");
     if (k % 2 == 0) continue;
     boltz_text_puts(text, "{\"type\":\"circular_shift\",");
-    print_numbers(text, "coordinates", translation, NULL);
+    print_ordered(text, "coordinates", translation, NULL);
     boltz_text_puts(text, "},");
   }
   boltz_text_puts(text, "{\"type\":\"relative\",");
-  print_numbers(text, "coordinates", translation, NULL);
+  print_ordered(text, "coordinates", translation, NULL);
   boltz_text_puts(text, ",");
-  print_numbers(text, "to", translation, translation->parent);
+  print_ordered(text, "to", translation, translation->parent);
   boltz_text_puts(text, "}]}");
 }
 

@@ -2,10 +2,10 @@
  *
  * With f = sum of k_b ln h_b and c = sum of k_b c_b, both of one row:
  *   df/ds = sum of k_b ln h_b (c_b - c)/w^2
- * Far outside of [low, high] the nearest kernel has all, and df/ds is 0.
- * Source and formulas: boltz/spread.h.
- * Golden: a row at every centre gives the same h_b at equal distances from the middle;
- * tests/test_spread.c against differences. */
+ * Places are told in ranges, u = (s - low)/(high - low). Far outside of [low, high] the nearest
+ * kernel has all, and df/ds is 0. Source and formulas: boltz/spread.h. Golden: a row at every
+ * centre gives the same h_b at equal distances from the middle; tests/test_spread.c against
+ * differences. */
 #include "boltz/spread.h"
 
 #include <math.h>
@@ -14,6 +14,7 @@
 #include "boltz/expression.h"
 
 #define KERNELS BOLTZ_SPREAD_KERNELS
+#define BEYOND 1e3 /* ranges from an end, where the others' kernels are 0 */
 
 struct boltz_spread {
   const struct boltz_expression *of;
@@ -38,7 +39,7 @@ enum boltz_status boltz_spread_new(const struct boltz_energy *energy, const char
                          "%s has no derivative: rc_of takes a coordinate, x1 …, or a formula of "
                          "them, such as sqrt((x1 - x3)^2 + (x2 - x4)^2)",
                          of);
-  if (!(isfinite(low) && isfinite(high) && low < high))
+  if (!(low < high && isfinite(high - low) && isfinite(1 / (high - low))))
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/rc_high", "rc_high = %g is not over rc_low = %g",
                          high, low);
   snprintf(known, sizeof known, energy->dim == 1 ? "x1" : "x1 … x%d", energy->dim);
@@ -52,20 +53,18 @@ enum boltz_status boltz_spread_new(const struct boltz_energy *energy, const char
   return BOLTZ_OK;
 }
 
-static double centre(const struct boltz_spread *spread, int b) {
-  return spread->low + (spread->high - spread->low) * b / (KERNELS - 1);
+/* c_b, of a range of length 1. */
+static double centre(int b) {
+  return (double)b / (KERNELS - 1);
 }
 
-static double width(const struct boltz_spread *spread) {
-  return (spread->high - spread->low) / KERNELS;
-}
-
-/* k_b at s. */
+/* k_b at s. Far beyond an end the nearest kernel has all, and squares stay finite. */
 static void kernels_at(const struct boltz_spread *spread, double s, double k[KERNELS]) {
-  const double w = width(spread);
+  const double u = (s - spread->low) / (spread->high - spread->low);
+  const double at = u < -BEYOND ? -BEYOND : u > 1 + BEYOND ? 1 + BEYOND : u;
   double sum = 0, nearest = INFINITY;
   for (int b = 0; b < KERNELS; b++) {
-    const double far = (s - centre(spread, b)) / w;
+    const double far = KERNELS * (at - centre(b));
     k[b] = far * far;
     nearest = fmin(nearest, k[b]);
   }
@@ -92,18 +91,17 @@ size_t boltz_spread_add(const struct boltz_spread *spread, const struct boltz_ba
 
 double boltz_spread_loss(const double h[KERNELS]) {
   double sum = 0;
-  for (int b = 0; b < KERNELS; b++) sum += h[b] > 0 ? h[b] * log(h[b]) : 0;
+  for (int b = 0; b < KERNELS; b++) sum += h[b] == 0 ? 0 : h[b] * log(h[b]);
   return sum;
 }
 
 /* df/ds; where h_b is 0 so is every k_b. */
 static double slope_at(const struct boltz_spread *spread, const double log_h[KERNELS], double s) {
-  const double w = width(spread);
   double k[KERNELS], mean = 0, slope = 0;
   kernels_at(spread, s, k);
-  for (int b = 0; b < KERNELS; b++) mean += k[b] * centre(spread, b);
-  for (int b = 0; b < KERNELS; b++) slope += k[b] * log_h[b] * (centre(spread, b) - mean);
-  return slope / (w * w);
+  for (int b = 0; b < KERNELS; b++) mean += k[b] * centre(b);
+  for (int b = 0; b < KERNELS; b++) slope += k[b] * log_h[b] * (centre(b) - mean);
+  return slope * KERNELS * KERNELS / (spread->high - spread->low);
 }
 
 void boltz_spread_gradient(const struct boltz_spread *spread, const double h[KERNELS],
@@ -113,8 +111,9 @@ void boltz_spread_gradient(const struct boltz_spread *spread, const double h[KER
   struct boltz_batch ds;
   bool room = s && boltz_batch_new(scratch, x->n, x->dim, &ds) == BOLTZ_OK &&
               boltz_expression_eval(spread->of, x, s, &ds, scratch);
-  for (int b = 0; b < KERNELS; b++) log_h[b] = h[b] > 0 ? log(h[b]) : 0;
+  for (int b = 0; b < KERNELS; b++) log_h[b] = h[b] == 0 ? 0 : log(h[b]);
   for (size_t i = 0; i < x->n; i++) {
+    if (room && !isfinite(s[i])) continue;
     const double slope = room ? factor * slope_at(spread, log_h, s[i]) : NAN;
     for (int j = 0; j < x->dim; j++) g->col[j][i] += room ? slope * ds.col[j][i] : NAN;
   }

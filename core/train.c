@@ -301,6 +301,7 @@ bool boltz_train_shard(struct boltz_train *train, int shard, struct boltz_arena 
   while (own->done < rows) {
     if (!own->tile) begin_tile(train, shard, arena);
     if (own->tile && boltz_loss_advance(&train->loss, own->tile, &own->sum, &budget)) return true;
+    if (boltz_arena_exhausted(arena)) own->sum.exhausted = true;
     boltz_arena_release(arena, own->mark);
     own->tile = NULL;
     own->done += own->tile_rows;

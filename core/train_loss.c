@@ -241,8 +241,11 @@ bool boltz_loss_look(const struct boltz_loss *loss, const struct boltz_spread *o
   draw_latents(loss, index, &x, arena);
   boltz_flow_transform(loss->flow, loss->weights, BOLTZ_TO_X, &x, log_det, arena);
   size_t kept = 0;
-  for (size_t i = 0; i < n; i++)
-    if (isfinite(log_det[i])) boltz_batch_copy(&x, kept++, &x, i, 1);
+  for (size_t i = 0; i < n; i++) {
+    if (!isfinite(log_det[i])) continue;
+    if (kept < i) boltz_batch_copy(&x, kept, &x, i, 1);
+    kept++;
+  }
   x.n = kept;
   *used += boltz_spread_add(over, &x, h, arena);
   return !boltz_arena_exhausted(arena);

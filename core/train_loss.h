@@ -5,7 +5,7 @@
 #include "boltz/flow.h"
 #include "boltz/spread.h"
 
-/** The two losses that a stage weighs. */
+/** The losses that are sums over rows; J_RC is of a whole batch, see below. */
 enum boltz_loss_part { BOLTZ_LOSS_ML, BOLTZ_LOSS_KL, BOLTZ_LOSS_PARTS };
 
 /** What the losses are of; the same for a whole training. */

@@ -219,13 +219,15 @@ static void data_and_batches_are_those_of_the_flow(void) {
   const struct {
     const char *kind, *settings, *flow; /* NULL: the planned one */
     uint64_t steps;
-    int64_t batch; /* 0: nothing is trained */
-  } cases[] = {{"double_well", "{}", NULL, 80000, 1000},
-               {"dw4", "{}", NULL, 53320, 1000},
-               {"phi4", "{\"L\":6}", NULL, 8880, 250},
-               {"phi4", "{\"L\":6}", own, 20000, 1000},
-               {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", NULL, 1000, 0},
-               {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", own, 80000, 1000}};
+    int64_t batch, rounds; /* 0: nothing is trained; rounds -1: as many as may be */
+  } cases[] = {{"double_well", "{}", NULL, 80000, 250, 12000},
+               {"lj_fluid", "{\"N\":8}", NULL, 62500, 250, -1},
+               {"particle_dimer", "{\"n_solvent\":36}", NULL, 60000, 250, 16000},
+               {"phi4", "{\"L\":4}", NULL, 20000, 250, 12000},
+               {"phi4", "{\"L\":6}", NULL, 8880, 250, -1},
+               {"phi4", "{\"L\":6}", own, 41660, 1000, 4000},
+               {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", NULL, 1000, 0, 0},
+               {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", own, 80000, 1000, 4000}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct boltz_arena *arena = boltz_arena_open(0);
     struct boltz_energy energy;
@@ -248,10 +250,16 @@ static void data_and_batches_are_those_of_the_flow(void) {
     CHECK_INT(options.steps, cases[c].steps);
     CHECK_INT(options.steps % options.stride, 0);
     boltz_plan_stages(&flow, stages);
-    if (cases[c].batch)
+    if (cases[c].batch) {
       CHECK_INT(stages[0].batch, cases[c].batch);
-    else
+      /* a minute at 100 GFLOP/s, which is between 4000 and 12000 steps here */
+      const double step = 3 * 250 * flow.flops[BOLTZ_FP32];
+      const int64_t steps = cases[c].rounds < 0 ? (int64_t)(6e12 / step) : cases[c].rounds;
+      CHECK_INT(stages[0].steps, steps);
+      CHECK(steps >= 4000 && (cases[c].rounds > 0 || steps < 12000));
+    } else {
       CHECK_INT(flow.nw, flow.base.nw);
+    }
     boltz_arena_close(arena);
   }
 }

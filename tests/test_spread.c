@@ -103,7 +103,7 @@ static void far_and_lost_rows_do_no_harm(void) {
   CHECK_INT(boltz_spread_add(spread, &x, h, world.arena), 2); /* NaN and -infinity do not count */
   for (int b = 0; b < KERNELS; b++) h[b] /= 2;
   boltz_spread_gradient(spread, h, 0.5, &x, &g, world.arena);
-  CHECK(isnan(g.col[0][0]) && isfinite(g.col[0][2]) && g.col[0][2] != 0);
+  CHECK(g.col[0][0] == 0 && g.col[0][1] == 0 && isfinite(g.col[0][2]) && g.col[0][2] != 0);
   CHECK(fabs(g.col[0][3]) < 1e-300 && g.col[1][3] == 0);
   /* all in one place: most kernels see nobody, and their logarithms are not asked for */
   x.n = g.n = 1;
@@ -113,6 +113,24 @@ static void far_and_lost_rows_do_no_harm(void) {
   CHECK(boltz_spread_loss(h) == 0);
   boltz_spread_gradient(spread, h, 1, &x, &g, world.arena);
   CHECK(g.col[0][0] == 0);
+  /* nobody counts: there is no J_RC, not the worst there can be */
+  x.col[0][0] = -1;
+  CHECK(isnan(loss_of(&world, spread, &x, h)));
+  /* one row so far away that squares overflow leaves the others theirs */
+  spread = new_spread(&world, "exp(100*x1)", 0, 1);
+  x.n = g.n = 3;
+  x.col[0][0] = -0.01, x.col[0][1] = -0.005, x.col[0][2] = 4;
+  for (int i = 0; i < 3; i++) g.col[0][i] = 0;
+  CHECK(isfinite(loss_of(&world, spread, &x, h)) && fabs(h[10] - 1.0 / 3) < 0.1);
+  boltz_spread_gradient(spread, h, 1, &x, &g, world.arena);
+  CHECK(g.col[0][0] != 0 && isfinite(g.col[0][0]) && g.col[0][1] != 0 && g.col[0][2] == 0);
+  /* and a range may be narrow */
+  spread = new_spread(&world, "x1*1e-170", 0, 1e-170);
+  x.col[0][0] = 0.2, x.col[0][1] = 0.3, x.col[0][2] = 0.9;
+  loss_of(&world, spread, &x, h);
+  for (int i = 0; i < 3; i++) g.col[0][i] = 0;
+  boltz_spread_gradient(spread, h, 1, &x, &g, world.arena);
+  for (int i = 0; i < 3; i++) CHECK(isfinite(g.col[0][i]) && g.col[0][i] != 0);
   boltz_arena_close(world.arena);
 }
 
@@ -145,6 +163,7 @@ static void what_is_no_coordinate_is_refused(void) {
       {"x1 +", 0, 1, BOLTZ_OUT_OF_RANGE, "/rc_of", "rc_of"},
       {"x1", 1, 1, BOLTZ_OUT_OF_RANGE, "/rc_high", "rc_low = 1"},
       {"x1", 0, INFINITY, BOLTZ_OUT_OF_RANGE, "/rc_high", "inf"},
+      {"x1", 0, 1e-320, BOLTZ_OUT_OF_RANGE, "/rc_high", "rc_low = 0"},
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     struct boltz_spread *spread;

@@ -110,8 +110,9 @@ static bool shift_by_table(const struct plan *plan, const struct boltz_table *ta
                            enum boltz_direction direction, struct boltz_batch *x,
                            struct boltz_arena *scratch) {
   const double *seen = boltz_conditioner_seen(&plan->conditioner, x, scratch);
-  double *t = boltz_arena_scratch(scratch, x->n, 2 * sizeof *t), *none = t + x->n;
-  if (!seen || !t) return false;
+  double *t = boltz_arena_scratch(scratch, x->n, sizeof *t);
+  double *none = boltz_arena_scratch(scratch, x->n, sizeof *none);
+  if (!seen || !t || !none) return false;
   const double sign = direction == BOLTZ_TO_X ? 1 : -1;
   for (size_t m = 0; m < plan->moved->n; m++) {
     double *column = x->col[plan->moved->v[m]];

@@ -8,16 +8,15 @@
 
 #include "core/trait/trial.h"
 
-#define SITES_MOST 64 /* every pair of them is tried; of more, all have site 0 as their parent */
-
-/* No two of them make a simple part of a period. */
-static const double steps[] = {0.17, 0.31, 0.73};
+/* Of a period: no wave along an axis has all of them among its own. */
+static const double steps[] = {0.17320508075688773, 0.30901699437494745, 0.7320508075688772};
 #define STEPS (sizeof steps / sizeof *steps)
 
 struct search {
   struct boltz_trial trial;
   int64_t sites, width;
-  double *alone; /* [sites, TRIAL_POINTS] u where a site has left */
+  struct boltz_batch moved; /* [TRIAL_POINTS, width] */
+  double *alone;            /* [sites, TRIAL_POINTS] what u gains when a site leaves */
 };
 
 static bool is_in_a_box(const struct search *s) {
@@ -53,17 +52,22 @@ static bool is_a_symmetry(struct search *s) {
   return true;
 }
 
-/* A site of y is where it is at the next point. */
-static void leave(struct search *s, int64_t site) {
-  for (int64_t j = site * s->width; j < (site + 1) * s->width; j++) {
-    memcpy(s->trial.y.col[j], s->trial.x.col[j] + 1, (TRIAL_POINTS - 1) * sizeof(double));
-    s->trial.y.col[j][TRIAL_POINTS - 1] = s->trial.x.col[j][0];
+/* Where a site goes: where it is at the next point. */
+static struct boltz_batch next_of(const struct search *s, int64_t site, double *column[]) {
+  for (int64_t k = 0; k < s->width; k++) {
+    const double *x = s->trial.x.col[site * s->width + k];
+    memcpy(column[k], x + 1, (TRIAL_POINTS - 1) * sizeof *x);
+    column[k][TRIAL_POINTS - 1] = x[0];
   }
+  return (struct boltz_batch){.n = TRIAL_POINTS, .dim = (int)s->width, .col = column};
 }
 
-static void evaluate(struct search *s, double *u) {
+/* What u gains at y when a site leaves. */
+static void leave(const struct search *s, int64_t site, double *du) {
   const struct boltz_energy *energy = s->trial.energy;
-  boltz_energy_eval(energy, energy->temperature, &s->trial.y, u, NULL, s->trial.scratch);
+  const struct boltz_batch moved = next_of(s, site, s->moved.col);
+  energy->kind->difference(energy->settings, energy->temperature, &s->trial.y, (int)site, &moved,
+                           du, s->trial.scratch);
 }
 
 static int ascending(const void *a, const void *b) {
@@ -71,31 +75,18 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* How much more than each alone two sites change u when both leave: the median of its size, which
-   two that meet at one point in a hundred do not raise. */
-static double hold(struct search *s, int64_t a, int64_t b) {
-  double u[TRIAL_POINTS], size[TRIAL_POINTS];
+/* How much more than alone a site changes u now that another has left: the median of its size,
+   which two that meet at one point in a hundred do not raise. */
+static double hold(const struct search *s, int64_t site) {
+  double du[TRIAL_POINTS], size[TRIAL_POINTS];
   int n = 0;
-  leave(s, a);
-  leave(s, b);
-  evaluate(s, u);
-  boltz_trial_site(&s->trial, s->width, a, a);
-  boltz_trial_site(&s->trial, s->width, b, b);
+  leave(s, site, du);
   for (int i = 0; i < TRIAL_POINTS; i++) {
-    const double more =
-        u[i] - s->alone[a * TRIAL_POINTS + i] - s->alone[b * TRIAL_POINTS + i] + s->trial.u[i];
+    const double more = du[i] - s->alone[site * TRIAL_POINTS + i];
     if (isfinite(more)) size[n++] = fabs(more);
   }
   qsort(size, (size_t)n, sizeof *size, ascending);
   return n > 0 ? size[n / 2] : 0;
-}
-
-static void leave_each(struct search *s) {
-  for (int64_t site = 0; site < s->sites; site++) {
-    leave(s, site);
-    evaluate(s, s->alone + site * TRIAL_POINTS);
-    boltz_trial_site(&s->trial, s->width, site, site);
-  }
 }
 
 /* The tree of the strongest holds, from site 0 on (Prim). */
@@ -108,15 +99,17 @@ static enum boltz_status grow(struct search *s, struct boltz_translation *transl
   for (int64_t n = 0; n < s->sites - 1; n++) {
     int64_t next = -1;
     in[last] = true;
+    next_of(s, last, s->trial.y.col + last * s->width);
     for (int64_t site = 0; site < s->sites; site++) {
       if (in[site]) continue;
-      const double held = s->sites > SITES_MOST ? 0 : hold(s, last, site);
+      const double held = hold(s, site);
       if (held > best[site]) {
         best[site] = held;
         translation->parent[site] = last;
       }
       if (next < 0 || best[site] > best[next]) next = site;
     }
+    boltz_trial_site(&s->trial, s->width, last, last);
     translation->order[n] = last = next;
   }
   return BOLTZ_OK;
@@ -131,7 +124,8 @@ static enum boltz_status look(struct search *s, struct boltz_translation *transl
   translation->parent = BOLTZ_NEW_ARRAY(arena, (size_t)s->sites, int64_t);
   translation->order = BOLTZ_NEW_ARRAY(arena, (size_t)s->sites, int64_t);
   if (!s->alone || !translation->parent || !translation->order) return BOLTZ_NO_MEMORY;
-  leave_each(s);
+  BOLTZ_TRY(boltz_batch_new(s->trial.scratch, TRIAL_POINTS, (int)s->width, &s->moved));
+  for (int64_t site = 0; site < s->sites; site++) leave(s, site, s->alone + site * TRIAL_POINTS);
   BOLTZ_TRY(grow(s, translation));
   translation->sites = s->sites;
   return BOLTZ_OK;

@@ -14,8 +14,8 @@ struct boltz_translation {
 /**
  * Does u stay what it is when all sites, the kind's own, move by the same vector? All coordinates
  * are periodic then. Parents make a tree of those pairs of sites whose energies hang together most:
- * in a chain its bonds. u is compared at points of a fixed sequence.
- * Errors: NO_MEMORY.
+ * in a chain its bonds, unless the box is so crowded that others weigh more. u is compared at
+ * points of a fixed sequence. Errors: NO_MEMORY.
  */
 enum boltz_status boltz_translation_find(const struct boltz_energy *energy,
                                          struct boltz_arena *arena,

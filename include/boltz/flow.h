@@ -182,7 +182,8 @@ void boltz_flow_log_density(const struct boltz_flow *flow, const struct boltz_we
  * boltz_flow_record() is boltz_flow_transform() that leaves a tape in scratch;
  * boltz_flow_backward() takes g = dJ/d(output) [n, dim] and glog_det = dJ/d(log_det) [n], turns g
  * into dJ/d(input) and x back into the inputs, and adds dJ/dw to gw [nw]. The tape lives until
- * scratch is released. record returns NULL when scratch is exhausted.
+ * scratch is released. record returns NULL when scratch is exhausted. The weights are served in
+ * fp32: nothing else has gradients.
  */
 struct boltz_tape;
 struct boltz_tape *boltz_flow_record(const struct boltz_flow *flow,

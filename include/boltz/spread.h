@@ -28,11 +28,12 @@ enum boltz_status boltz_spread_new(const struct boltz_energy *energy, const char
 size_t boltz_spread_add(const struct boltz_spread *spread, const struct boltz_batch *x,
                         double h[BOLTZ_SPREAD_KERNELS], struct boltz_arena *scratch);
 
-/** J_RC of these means. */
+/** J_RC of these means; NaN of no rows'. */
 double boltz_spread_loss(const double h[BOLTZ_SPREAD_KERNELS]);
 
-/** Add factor d(sum of k_b(s(x)) ln h_b)/dx of each row to g [n, dim]: with factor 1/rows it is
- * dJ_RC/dx, h the means over these rows. Errors: exhausted scratch leaves NaN. Threads: writes g.
+/** Add factor d(sum of k_b(s(x)) ln h_b)/dx of each row that counts to g [n, dim]: with factor
+ * 1/rows it is dJ_RC/dx, h the means over these rows. Errors: exhausted scratch leaves NaN.
+ * Threads: writes g.
  */
 void boltz_spread_gradient(const struct boltz_spread *spread, const double h[BOLTZ_SPREAD_KERNELS],
                            double factor, const struct boltz_batch *x, struct boltz_batch *g,

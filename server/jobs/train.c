@@ -421,8 +421,8 @@ static enum boltz_status train_start(struct job *job, const void *resume, size_t
 const struct job_kind job_train = {
     .name = "train",
     .doc =
-        "trains a flow on the model's energy by ml·J_ML + kl·J_KL, stage by stage, and publishes "
-        "it as a version",
+        "trains a flow on the model's energy by ml·J_ML + kl·J_KL + rc·J_RC, stage by stage, and "
+        "publishes it as a version",
     .source = "Noé, Olsson, Köhler, Wu, Science 365, eaaw1147 (2019)",
     .fields = train_fields,
     .parts = train_parts,

@@ -252,6 +252,9 @@ static enum boltz_status parse_stage(const struct boltz_json *node,
   if (!is_given(node, "ml") && !is_given(node, "kl")) stage->ml = stage->kl = 1;
   if (stage->ml == 0 && stage->kl == 0 && stage->rc == 0)
     return boltz_fail(BOLTZ_OUT_OF_RANGE, "ml, kl and rc are all 0: one of them must be positive");
+  if (stage->rc == 0 && stage->rc_of)
+    return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/rc",
+                         "rc is 0: nothing would spread samples over rc_of = \"%s\"", stage->rc_of);
   if (stage->rc > 0)
     BOLTZ_TRY(
         boltz_spread_new(energy, stage->rc_of, stage->rc_low, stage->rc_high, arena, &spread));

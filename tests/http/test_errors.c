@@ -209,6 +209,8 @@ static void bad_jobs_are_refused(void) {
        "/stages/1/rc_of"},
       {"POST", "/v1/jobs", TRAIN "\"stages\":[{\"rc\":1,\"rc_of\":\"y\",\"rc_high\":1}]}", 422,
        "UNKNOWN_NAME", "/stages/0/rc_of"},
+      {"POST", "/v1/jobs", TRAIN "\"stages\":[{\"ml\":1,\"rc_of\":\"x1\"}]}", 422, "OUT_OF_RANGE",
+       "/stages/0/rc"},
       {"POST", "/v1/jobs", TRAIN "\"stages\":[{\"rc\":1,\"rc_of\":\"x1\"}]}", 422, "OUT_OF_RANGE",
        "/stages/0/rc_high"},
       {"POST", "/v1/jobs", TRAIN "\"stages\":[{\"learning_rate\":0,\"ml\":1}]}", 422,
