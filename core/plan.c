@@ -143,7 +143,7 @@ static bool has_spline_couplings(const struct boltz_flow *flow) {
 }
 
 #define SMALL_BATCH 250
-#define TRAINING 6e12 /* operations: a minute at 100 GFLOP/s */
+#define TRAINING 4e12 /* operations: a minute at 67 GFLOP/s */
 
 /* Splines learn more from many small batches at a high rate; a step is a row's way there, and back
    twice that. */

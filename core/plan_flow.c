@@ -252,7 +252,7 @@ static void print_crowd(struct boltz_text *text, const struct boltz_energy *ener
 
 /* A pair has one displacement. */
 static int box_couplings(const struct boltz_translation *translation) {
-  return translation->sites > 2 ? 24 : 12;
+  return translation->sites > 2 ? 24 : 8;
 }
 
 static int bits_of(int64_t n) {

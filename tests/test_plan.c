@@ -252,9 +252,9 @@ static void data_and_batches_are_those_of_the_flow(void) {
     boltz_plan_stages(&flow, stages);
     if (cases[c].batch) {
       CHECK_INT(stages[0].batch, cases[c].batch);
-      /* a minute at 100 GFLOP/s, which is between 4000 and 12000 steps here */
+      /* a minute at 67 GFLOP/s, which is between 4000 and 12000 steps here */
       const double step = 3 * 250 * flow.flops[BOLTZ_FP32];
-      const int64_t steps = cases[c].rounds < 0 ? (int64_t)(6e12 / step) : cases[c].rounds;
+      const int64_t steps = cases[c].rounds < 0 ? (int64_t)(4e12 / step) : cases[c].rounds;
       CHECK_INT(stages[0].steps, steps);
       CHECK(steps >= 4000 && (cases[c].rounds > 0 || steps < 12000));
     } else {
