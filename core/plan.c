@@ -113,13 +113,15 @@ static bool has_copies(const struct boltz_flow *flow) {
   return flow->log_copies > 0;
 }
 
-/* What few coordinates cost little: more data leave less of their noise in the flow. Where nothing
-   is trained, they are only looked at once more. */
+/* What few coordinates cost little: more data leave less of their noise in the flow. Where one
+   network learns from all sites, a row of many of them is many rows. Where nothing is trained, they
+   are only looked at once more. */
 static double data_steps(const struct boltz_flow *flow) {
   if (flow->nw == flow->base.nw) return 1000;
   if (has_copies(flow)) return 60000;
-  return learns_from_sites(flow) ? fmin(fmax(320000.0 / flow->dim, 5000), 80000)
-                                 : fmin(fmax(1.5e6 / flow->dim, 20000), 80000);
+  const double dim = flow->dim;
+  return learns_from_sites(flow) ? fmin(fmax(2.6e7 / (dim * dim), 5000), 80000)
+                                 : fmin(fmax(1.5e6 / dim, 20000), 80000);
 }
 
 void boltz_plan_explore(const struct boltz_energy *energy, const struct boltz_flow *flow,

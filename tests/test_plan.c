@@ -223,8 +223,8 @@ static void data_and_batches_are_those_of_the_flow(void) {
   } cases[] = {{"double_well", "{}", NULL, 80000, 250, 12000},
                {"lj_fluid", "{\"N\":8}", NULL, 62500, 250, -1},
                {"particle_dimer", "{\"n_solvent\":36}", NULL, 60000, 250, 16000},
-               {"phi4", "{\"L\":4}", NULL, 20000, 250, 12000},
-               {"phi4", "{\"L\":6}", NULL, 8880, 250, -1},
+               {"phi4", "{\"L\":4}", NULL, 80000, 250, 12000},
+               {"phi4", "{\"L\":6}", NULL, 20060, 250, -1},
                {"phi4", "{\"L\":6}", own, 41660, 1000, 4000},
                {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", NULL, 1000, 0, 0},
                {"phi4", "{\"L\":2,\"m2\":1,\"lambda\":0}", own, 80000, 1000, 4000}};

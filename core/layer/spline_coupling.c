@@ -276,9 +276,10 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
 
 static double flops(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
-  const double networks = boltz_mlp_flops(&plan->net) * (double)plan->conditioner.sites;
-  return (precision == BOLTZ_TABLE ? 0 : networks) +
-         (FLOPS_A_COORDINATE + FLOPS_A_BIN * (double)plan->moved[0].spline.bins) * (double)plan->n;
+  const double curves = FLOPS_A_COORDINATE * (double)plan->n;
+  if (precision == BOLTZ_TABLE) return curves;
+  return boltz_mlp_flops(&plan->net) * (double)plan->conditioner.sites + curves +
+         FLOPS_A_BIN * (double)plan->moved[0].spline.bins * (double)plan->n;
 }
 
 #define OFFSET(member) offsetof(struct spline_coupling, member)
