@@ -51,12 +51,15 @@ enum boltz_status boltz_serving_open(const struct boltz_flow *flow, struct boltz
   weights->precision = BOLTZ_FP32;
   weights->served = NULL;
   if (!boltz_flow_has(flow, precision))
-    return boltz_fail(BOLTZ_OUT_OF_RANGE, "the flow cannot be served in %s%s",
-                      boltz_precision_names[precision],
-                      precision == BOLTZ_TABLE ? ": that needs couplings of which each sees one "
-                                                 "coordinate, and splines of at most 256 "
-                                                 "parameters"
-                                               : ": it has no conditioner");
+    return precision == BOLTZ_TABLE
+               ? boltz_fail(
+                     BOLTZ_OUT_OF_RANGE,
+                     "the flow cannot be served in table: that needs couplings of which each "
+                     "sees one coordinate, and splines of at most %d parameters",
+                     BOLTZ_TABULATED_MAX)
+               : boltz_fail(BOLTZ_OUT_OF_RANGE,
+                            "the flow cannot be served in %s: it has no conditioner",
+                            boltz_precision_names[precision]);
   struct boltz_arena *scratch = boltz_arena_open(0);
   struct boltz_serving *serving = scratch ? BOLTZ_NEW(scratch, struct boltz_serving) : NULL;
   if (!serving) {

@@ -344,12 +344,11 @@ static enum boltz_status print_flow(const struct boltz_energy *energy, struct bo
   bool quadratic = false, rotation = false;
   if (energy->dim <= HARMONIC_MOST) BOLTZ_TRY(boltz_quadratic_find(energy, scratch, &quadratic));
   if (!quadratic) BOLTZ_TRY(boltz_lattice_find(energy, scratch, &lattice));
-  if (!quadratic && lattice.axes == 0 && energy->dim <= SPLINES_MOST)
+  if (!quadratic && lattice.axes == 0 && energy->dim <= SPLINES_MOST) {
     BOLTZ_TRY(boltz_rotation_find(energy, scratch, &rotation));
-  if (!quadratic && lattice.axes == 0 && !rotation && energy->dim <= SPLINES_MOST)
-    BOLTZ_TRY(boltz_alike_find(energy, scratch, &alike));
-  if (!quadratic && lattice.axes == 0 && energy->dim <= SPLINES_MOST)
+    if (!rotation) BOLTZ_TRY(boltz_alike_find(energy, scratch, &alike));
     BOLTZ_TRY(boltz_translation_find(energy, scratch, &translation));
+  }
   if (quadratic)
     boltz_text_puts(text, harmonic);
   else if (energy->dim == 1)

@@ -9,7 +9,6 @@
 #include "boltz/spread.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "boltz/expression.h"
 
@@ -42,7 +41,7 @@ enum boltz_status boltz_spread_new(const struct boltz_energy *energy, const char
   if (!(low < high && isfinite(high - low) && isfinite(1 / (high - low))))
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, "/rc_high", "rc_high = %g is not over rc_low = %g",
                          high, low);
-  snprintf(known, sizeof known, energy->dim == 1 ? "x1" : "x1 … x%d", energy->dim);
+  boltz_energy_list_coordinates(energy, known, sizeof known);
   const struct boltz_expression_names names = {
       .nvariables = energy->dim, .find = find_name, .of = energy, .known = known};
   BOLTZ_TRY(

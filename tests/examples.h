@@ -18,6 +18,17 @@ static inline void *settings_of(struct boltz_arena *arena, const struct boltz_en
   return settings;
 }
 
+/* The energy of a registered kind at temperature T; text NULL: of its example. */
+static inline struct boltz_energy energy_of(struct boltz_arena *arena, const char *kind,
+                                            const char *text, double temperature) {
+  const struct boltz_energy_kind *found = boltz_energy_kind_find(kind);
+  struct boltz_energy energy = {0};
+  if (!text) text = found->example ? found->example : "{}";
+  CHECK_INT(boltz_energy_new(found, settings_of(arena, found, text), temperature, arena, &energy),
+            BOLTZ_OK);
+  return energy;
+}
+
 static inline void *example_settings(struct boltz_arena *arena,
                                      const struct boltz_energy_kind *kind) {
   return settings_of(arena, kind, kind->example ? kind->example : "{}");

@@ -9,11 +9,9 @@
 static const char *find(const char *kind, const char *json, int64_t *width) {
   static char text[256];
   struct boltz_arena *arena = boltz_arena_open(0);
-  const struct boltz_energy_kind *found = boltz_energy_kind_find(kind);
-  struct boltz_energy energy;
+  const struct boltz_energy energy = energy_of(arena, kind, json, 1);
   struct boltz_alike alike;
   int at = 0;
-  CHECK_INT(boltz_energy_new(found, settings_of(arena, found, json), 1, arena, &energy), BOLTZ_OK);
   CHECK_INT(boltz_alike_find(&energy, arena, &alike), BOLTZ_OK);
   text[0] = 0;
   for (int c = 0; c < alike.classes; c++)

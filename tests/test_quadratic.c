@@ -6,11 +6,8 @@
 
 static bool is_quadratic(const char *kind, const char *json) {
   struct boltz_arena *arena = boltz_arena_open(0);
-  const struct boltz_energy_kind *found = boltz_energy_kind_find(kind);
-  struct boltz_energy energy;
+  const struct boltz_energy energy = energy_of(arena, kind, json, 1.5);
   bool quadratic = false;
-  void *settings = json ? settings_of(arena, found, json) : example_settings(arena, found);
-  CHECK_INT(boltz_energy_new(found, settings, 1.5, arena, &energy), BOLTZ_OK);
   CHECK_INT(boltz_quadratic_find(&energy, arena, &quadratic), BOLTZ_OK);
   boltz_arena_close(arena);
   return quadratic;

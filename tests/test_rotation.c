@@ -7,11 +7,8 @@
 
 static bool find(const char *kind, const char *json) {
   struct boltz_arena *arena = boltz_arena_open(0);
-  const struct boltz_energy_kind *found = boltz_energy_kind_find(kind);
-  struct boltz_energy energy;
+  const struct boltz_energy energy = energy_of(arena, kind, json, 1);
   bool rotation = false;
-  void *settings = json ? settings_of(arena, found, json) : example_settings(arena, found);
-  CHECK_INT(boltz_energy_new(found, settings, 1, arena, &energy), BOLTZ_OK);
   CHECK_INT(boltz_rotation_find(&energy, arena, &rotation), BOLTZ_OK);
   boltz_arena_close(arena);
   return rotation;

@@ -10,11 +10,9 @@
 static const char *find(const char *kind, const char *json) {
   static char text[1024];
   struct boltz_arena *arena = boltz_arena_open(0);
-  const struct boltz_energy_kind *found = boltz_energy_kind_find(kind);
-  struct boltz_energy energy;
+  const struct boltz_energy energy = energy_of(arena, kind, json, 1);
   struct boltz_translation translation;
   int at = 0;
-  CHECK_INT(boltz_energy_new(found, settings_of(arena, found, json), 1, arena, &energy), BOLTZ_OK);
   CHECK_INT(boltz_translation_find(&energy, arena, &translation), BOLTZ_OK);
   text[0] = 0;
   for (int64_t k = 0; k + 1 < translation.sites; k++) {
@@ -43,15 +41,12 @@ static void a_chain_is_its_bonds(void) {
 /* Of particles that are all alike any tree will do: each is told after its parent. */
 static void a_fluid_has_a_tree(void) {
   struct boltz_arena *arena = boltz_arena_open(0);
-  const struct boltz_energy_kind *found = boltz_energy_kind_find("lj_fluid");
   static const char *const settings[] = {"{\"N\":2,\"space\":2}", "{\"N\":9}",
                                          "{\"N\":80,\"L\":9}"};
   for (size_t e = 0; e < sizeof settings / sizeof *settings; e++) {
-    struct boltz_energy energy;
+    const struct boltz_energy energy = energy_of(arena, "lj_fluid", settings[e], 1);
     struct boltz_translation t;
     bool known[80] = {true};
-    CHECK_INT(boltz_energy_new(found, settings_of(arena, found, settings[e]), 1, arena, &energy),
-              BOLTZ_OK);
     CHECK_INT(boltz_translation_find(&energy, arena, &t), BOLTZ_OK);
     CHECK_INT(t.width, e == 0 ? 2 : 3);
     CHECK_INT(t.sites, energy.dim / t.width);

@@ -4,6 +4,21 @@
 
 #include "boltz/field.h"
 
+/** A row of a settings table: a list of coordinates, member `member` of the settings `owner`. */
+#define BOLTZ_COORDINATES_ROW(setting, owner, member, must, text)                               \
+  {                                                                                             \
+    .name = setting, .type = BOLTZ_FIELD_INTS, .offset = offsetof(owner, member),               \
+    .def = (must) ? BOLTZ_NOT_EMPTY : 0, .low = 0, .high = BOLTZ_DIM_MAX - 1, .required = must, \
+    .doc = text                                                                                 \
+  }
+
+/** The same of their ends on one side: member `member`, a list of numbers. */
+#define BOLTZ_END_ROW(setting, owner, member, text)                                     \
+  {                                                                                     \
+    .name = setting, .type = BOLTZ_FIELD_DOUBLES, .offset = offsetof(owner, member),    \
+    .def = BOLTZ_NOT_EMPTY, .low = -1e300, .high = 1e300, .required = true, .doc = text \
+  }
+
 /**
  * Every coordinate of the list is one of dim, and none was seen before; those that are become so.
  *

@@ -202,7 +202,7 @@ static enum boltz_status set_list(const struct boltz_field *field, const struct 
                                   void *at, struct boltz_arena *arena) {
   char pointer[128];
   snprintf(pointer, sizeof pointer, "/%s", field->name);
-  if (value->n == 0 && field->def == -1)
+  if (value->n == 0 && field->def == BOLTZ_NOT_EMPTY)
     return boltz_fail_at(BOLTZ_OUT_OF_RANGE, pointer, "%s is empty", field->name);
   for (size_t k = 0; k < value->n; k++) BOLTZ_TRY(check_range(field, value->numbers[k], (long)k));
   if (field->type == BOLTZ_FIELD_INTS) {

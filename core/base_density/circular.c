@@ -106,32 +106,11 @@ static double entropy(const struct boltz_base *base, const float *w) {
   return 0.5 * (base->dim - (double)s->coordinates.n) * (ln_2pi + 1) + log_widths(s);
 }
 
-#define OFFSET(member) offsetof(struct circular, member)
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates, from 0, that are periodic; the others are normal"},
-    {.name = "low",
-     .type = BOLTZ_FIELD_DOUBLES,
-     .offset = OFFSET(low),
-     .def = -1,
-     .low = -1e300,
-     .high = 1e300,
-     .required = true,
-     .doc = "where the period of each starts"},
-    {.name = "high",
-     .type = BOLTZ_FIELD_DOUBLES,
-     .offset = OFFSET(high),
-     .def = -1,
-     .low = -1e300,
-     .high = 1e300,
-     .required = true,
-     .doc = "where it ends"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct circular, coordinates, true,
+                          "coordinates, from 0, that are periodic; the others are normal"),
+    BOLTZ_END_ROW("low", struct circular, low, "where the period of each starts"),
+    BOLTZ_END_ROW("high", struct circular, high, "where it ends"),
     BOLTZ_FIELDS_END,
 };
 

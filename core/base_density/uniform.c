@@ -85,30 +85,11 @@ static double entropy(const struct boltz_base *base, const float *w) {
   return log_volume(base->settings);
 }
 
-#define OFFSET(member) offsetof(struct uniform, member)
 static const struct boltz_field fields[] = {
-    {.name = "low",
-     .type = BOLTZ_FIELD_DOUBLES,
-     .offset = OFFSET(low),
-     .def = -1,
-     .low = -1e300,
-     .high = 1e300,
-     .required = true,
-     .doc = "where the interval of every coordinate starts"},
-    {.name = "high",
-     .type = BOLTZ_FIELD_DOUBLES,
-     .offset = OFFSET(high),
-     .def = -1,
-     .low = -1e300,
-     .high = 1e300,
-     .required = true,
-     .doc = "where it ends"},
-    {.name = "periodic",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(periodic),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "coordinates, from 0, whose interval is a period"},
+    BOLTZ_END_ROW("low", struct uniform, low, "where the interval of every coordinate starts"),
+    BOLTZ_END_ROW("high", struct uniform, high, "where it ends"),
+    BOLTZ_COORDINATES_ROW("periodic", struct uniform, periodic, false,
+                          "coordinates, from 0, whose interval is a period"),
     BOLTZ_FIELDS_END,
 };
 

@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/vmath.h"
@@ -223,6 +224,12 @@ int boltz_energy_coordinate(const struct boltz_energy *energy, const char *name)
     if (number > energy->dim) return -1;
   }
   return number - 1;
+}
+
+size_t boltz_energy_list_coordinates(const struct boltz_energy *energy, char *text, size_t size) {
+  const char *form = energy->dim == 1 ? "x1" : energy->dim == 2 ? "x1, x2" : "x1 … x%d";
+  const int n = snprintf(text, size, form, energy->dim);
+  return (size_t)n < size ? (size_t)n : size - 1;
 }
 
 int boltz_variable_width(const struct boltz_energy *energy, const struct boltz_variable *variable) {

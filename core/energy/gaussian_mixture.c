@@ -103,12 +103,11 @@ static void energy(const void *settings, const struct boltz_batch *x, double *U,
 }
 
 #define OFFSET(member) offsetof(struct gaussian_mixture, member)
-#define NOT_EMPTY -1 /* as the default of a list */
 static const struct boltz_field fields[] = {
     {.name = "weights",
      .type = BOLTZ_FIELD_DOUBLES,
      .offset = OFFSET(weights),
-     .def = NOT_EMPTY,
+     .def = BOLTZ_NOT_EMPTY,
      .low = 0,
      .high = 1,
      .required = true,
@@ -121,7 +120,7 @@ static const struct boltz_field fields[] = {
     {.name = "stds",
      .type = BOLTZ_FIELD_DOUBLES,
      .offset = OFFSET(stds),
-     .def = NOT_EMPTY,
+     .def = BOLTZ_NOT_EMPTY,
      .low = 1e-6,
      .high = 1e6,
      .required = true,

@@ -74,8 +74,8 @@ static enum boltz_status serve(const struct boltz_layer *layer, const struct bol
   const struct conditioner *c = &plan->conditioner;
   if (precision != BOLTZ_TABLE)
     return boltz_conditioner_serve(c, &plan->shift, layer, w, precision, x, arena, scratch, out);
-  const struct boltz_grid grid = boltz_conditioner_grid(c, x);
-  const float *a = boltz_conditioner_edges(c, &grid, scratch);
+  struct boltz_grid grid;
+  const float *a = boltz_conditioner_edges(c, x, &grid, scratch);
   struct boltz_table *table = NULL;
   if (!a) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_table_new(NULL, &plan->shift, boltz_layer_packed(layer, w), 0, &grid, a, arena,
@@ -122,11 +122,6 @@ static bool shift_by_table(const struct plan *plan, const struct boltz_table *ta
   return true;
 }
 
-static void fail(const struct boltz_batch *x, double *log_det, void **tape) {
-  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
-  if (tape) *tape = NULL;
-}
-
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape_out, struct boltz_arena *scratch) {
@@ -135,12 +130,12 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   if (x->n == 0) return;
   if (w->precision == BOLTZ_TABLE) {
     if (!shift_by_table(plan, boltz_layer_served(layer, w), direction, x, scratch))
-      fail(x, log_det, tape_out);
+      boltz_conditioner_fail(x, log_det, tape_out);
     return;
   }
   if (tape_out) *tape_out = tape = BOLTZ_NEW(scratch, struct tape);
   const float *t = tape || !tape_out ? ask(layer, w, x, tape, scratch) : NULL;
-  if (!t) return fail(x, log_det, tape_out);
+  if (!t) return boltz_conditioner_fail(x, log_det, tape_out);
   if (tape) tape->t = t;
   shift_columns(plan->moved, direction, t, x);
 }
@@ -173,36 +168,14 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
 
 #define OFFSET(member) offsetof(struct additive_coupling, member)
 static const struct boltz_field fields[] = {
-    {.name = "fixed",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(fixed),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates, from 0, that the network sees"},
-    {.name = "moved",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(moved),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates that are shifted"},
-    {.name = "hidden",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(hidden),
-     .def = -1,
-     .low = 1,
-     .high = BOLTZ_WIDTH_MAX,
-     .required = true,
-     .doc = "widths of the hidden layers of the network, 1 to 64 of them"},
-    {.name = "activation",
-     .type = BOLTZ_FIELD_CHOICE,
-     .offset = OFFSET(activation),
-     .def_text = "silu",
-     .choices = boltz_activation_names,
-     .doc = "activation of the network"},
+    BOLTZ_COORDINATES_ROW("fixed", struct additive_coupling, fixed, true,
+                          "coordinates, from 0, that the network sees"),
+    BOLTZ_COORDINATES_ROW("moved", struct additive_coupling, moved, true,
+                          "coordinates that are shifted"),
+    CONDITIONER_HIDDEN_ROW(struct additive_coupling, hidden, true,
+                           "widths of the hidden layers of the network, 1 to 64 of them"),
+    CONDITIONER_ACTIVATION_ROW("activation", struct additive_coupling, activation, "silu",
+                               "activation of the network"),
     BOLTZ_FIELDS_END,
 };
 

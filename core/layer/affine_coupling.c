@@ -92,8 +92,8 @@ static bool has(const struct boltz_layer *layer, enum boltz_precision precision)
 static enum boltz_status tabulate(const struct plan *plan, const float *packed,
                                   const struct boltz_batch *x, struct boltz_arena *arena,
                                   struct boltz_arena *scratch, struct boltz_table **table) {
-  const struct boltz_grid grid = boltz_conditioner_grid(&plan->conditioner, x);
-  const float *a = boltz_conditioner_edges(&plan->conditioner, &grid, scratch);
+  struct boltz_grid grid;
+  const float *a = boltz_conditioner_edges(&plan->conditioner, x, &grid, scratch);
   if (!a) return BOLTZ_NO_MEMORY;
   return boltz_table_new(&plan->scale, &plan->shift, packed, plan->settings->nets.scale_cap, &grid,
                          a, arena, scratch, table);
@@ -202,11 +202,6 @@ static struct tape *new_tape(const struct affine_coupling *s, size_t n,
   return tape->s && tape->in ? tape : NULL;
 }
 
-static void fail(struct boltz_batch *x, double *log_det, void **tape) {
-  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
-  if (tape) *tape = NULL;
-}
-
 static void apply(const struct boltz_layer *layer, const struct boltz_weights *w,
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape_out, struct boltz_arena *scratch) {
@@ -217,10 +212,11 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   if (n == 0) return;
   if (tape_out) {
     *tape_out = tape = new_tape(settings, n, scratch);
-    if (!tape) return fail(x, log_det, tape_out);
+    if (!tape) return boltz_conditioner_fail(x, log_det, tape_out);
   }
   double *columns = boltz_arena_scratch(scratch, n, 2 * sizeof *columns);
-  if (!columns || !ask(layer, w, x, tape, scratch, &answer)) return fail(x, log_det, tape_out);
+  if (!columns || !ask(layer, w, x, tape, scratch, &answer))
+    return boltz_conditioner_fail(x, log_det, tape_out);
 
   const double c = settings->nets.scale_cap;
   const bool within = answer.table || (c > 0 && c <= 700);
@@ -305,24 +301,11 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
          FLOPS_A_COORDINATE * (double)plan->settings->moved.n;
 }
 
-#define OFFSET(member) offsetof(struct affine_coupling, member)
 static const struct boltz_field fields[] = {
-    {.name = "fixed",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(fixed),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates, from 0, that the networks see"},
-    {.name = "moved",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(moved),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates that are scaled and shifted"},
+    BOLTZ_COORDINATES_ROW("fixed", struct affine_coupling, fixed, true,
+                          "coordinates, from 0, that the networks see"),
+    BOLTZ_COORDINATES_ROW("moved", struct affine_coupling, moved, true,
+                          "coordinates that are scaled and shifted"),
     COUPLING_NETS_ROWS(struct affine_coupling, true,
                        "widths of the hidden layers of each network, 1 to 64 of them"),
     BOLTZ_FIELDS_END,

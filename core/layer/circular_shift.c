@@ -15,15 +15,10 @@ struct circular_shift {
   struct boltz_ints coordinates;
 };
 
-/* A coordinate's period. */
-struct period {
-  double low, width;
-};
-
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   const struct boltz_ints *list = &((const struct circular_shift *)layer->settings)->coordinates;
   bool *seen = BOLTZ_NEW_ARRAY(arena, (size_t)layer->dim, bool);
-  struct period *period = BOLTZ_NEW_ARRAY(arena, list->n + 1, struct period);
+  struct boltz_period *period = BOLTZ_NEW_ARRAY(arena, list->n + 1, struct boltz_period);
   if (!seen || !period) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(boltz_coordinates_check("coordinates", list, layer->dim, seen));
   for (size_t k = 0; k < list->n; k++) {
@@ -32,7 +27,7 @@ static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *ar
       return boltz_fail(BOLTZ_OUT_OF_RANGE,
                         "x%lld is not periodic here: the base \"circular\" makes coordinates so",
                         (long long)list->v[k] + 1);
-    period[k] = (struct period){domain->low, domain->high - domain->low};
+    period[k] = (struct boltz_period){domain->low, domain->high - domain->low};
   }
   layer->plan = period;
   layer->nw = list->n;
@@ -66,7 +61,7 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
                   enum boltz_direction direction, struct boltz_batch *x, double *log_det,
                   void **tape, struct boltz_arena *scratch) {
   const struct boltz_ints *list = &((const struct circular_shift *)layer->settings)->coordinates;
-  const struct period *period = layer->plan;
+  const struct boltz_period *period = layer->plan;
   const float *shift = boltz_layer_flat(layer, w);
   const size_t n = x->n;
   double *in = NULL;
@@ -106,14 +101,8 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
 }
 
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = offsetof(struct circular_shift, coordinates),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "periodic coordinates, from 0, that are turned"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct circular_shift, coordinates, true,
+                          "periodic coordinates, from 0, that are turned"),
     BOLTZ_FIELDS_END,
 };
 

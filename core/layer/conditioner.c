@@ -271,20 +271,17 @@ void boltz_conditioner_back(const struct conditioner *c, const struct boltz_batc
 
 /* ---- One coordinate ---- */
 
-struct boltz_grid boltz_conditioner_grid(const struct conditioner *c, const struct boltz_batch *x) {
+const float *boltz_conditioner_edges(const struct conditioner *c, const struct boltz_batch *x,
+                                     struct boltz_grid *grid, struct boltz_arena *scratch) {
   const struct conditioner_input *in = &c->input[0];
-  return in->periodic ? boltz_grid_between(in->low, in->low + in->width)
-                      : boltz_grid_around(x->n, x->col[c->coordinate[0]]);
-}
-
-const float *boltz_conditioner_edges(const struct conditioner *c, const struct boltz_grid *grid,
-                                     struct boltz_arena *scratch) {
   const size_t ld = boltz_kernel_ld(c->width);
   double *edge = boltz_arena_scratch(scratch, BOLTZ_GRID_EDGES, sizeof *edge);
   float *a = boltz_arena_scratch(scratch, BOLTZ_GRID_EDGES, ld * sizeof *a);
   if (!edge || !a) return NULL;
+  *grid = in->periodic ? boltz_grid_between(in->low, in->low + in->width)
+                       : boltz_grid_around(x->n, x->col[c->coordinate[0]]);
   for (size_t e = 0; e < BOLTZ_GRID_EDGES; e++) edge[e] = boltz_grid_edge(grid, e);
-  gather_input(&c->input[0], BOLTZ_GRID_EDGES, ld, edge, a);
+  gather_input(in, BOLTZ_GRID_EDGES, ld, edge, a);
   return a;
 }
 

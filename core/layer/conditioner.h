@@ -16,7 +16,10 @@
 #ifndef LAYER_CONDITIONER_H
 #define LAYER_CONDITIONER_H
 
+#include <math.h>
+
 #include "boltz/layer.h"
+#include "core/base/coordinates.h"
 #include "core/nn/grid.h"
 #include "core/nn/mlp.h"
 
@@ -76,14 +79,11 @@ static inline bool boltz_conditioner_sees_one(const struct conditioner *conditio
   return conditioner->n == 1 && conditioner->sites == 1;
 }
 
-/** Cells over a period, or around where the coordinate is in x. */
-struct boltz_grid boltz_conditioner_grid(const struct conditioner *conditioner,
-                                         const struct boltz_batch *x);
-
-/** What a network sees at the edges of the grid [BOLTZ_GRID_EDGES, ld(width)]; NULL: scratch is
- * exhausted. */
+/** A grid over the coordinate's period, or around where it is in x, and what a network sees at its
+ * edges [BOLTZ_GRID_EDGES, ld(width)]; NULL: scratch is exhausted. */
 const float *boltz_conditioner_edges(const struct conditioner *conditioner,
-                                     const struct boltz_grid *grid, struct boltz_arena *scratch);
+                                     const struct boltz_batch *x, struct boltz_grid *grid,
+                                     struct boltz_arena *scratch);
 
 /** The coordinate [n] as the grid has it, a periodic one within its period; NULL: scratch is
  * exhausted. */
@@ -115,5 +115,26 @@ void boltz_conditioner_learn(const struct conditioner *conditioner, const struct
                              const struct boltz_mlp_tape *tape, const float *gy,
                              const struct boltz_batch *x, struct boltz_batch *g, float *gw,
                              struct boltz_arena *scratch);
+
+/* ---- What layers with conditioners have in common ---- */
+
+/** An exhausted scratch: no log_det, no tape. */
+static inline void boltz_conditioner_fail(const struct boltz_batch *x, double *log_det,
+                                          void **tape) {
+  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
+  if (tape) *tape = NULL;
+}
+
+/** Rows of a settings table: hidden widths of networks, and an activation. */
+#define CONDITIONER_HIDDEN_ROW(owner, member, must, text)                                    \
+  {                                                                                          \
+    .name = "hidden", .type = BOLTZ_FIELD_INTS, .offset = offsetof(owner, member),           \
+    .def = BOLTZ_NOT_EMPTY, .low = 1, .high = BOLTZ_WIDTH_MAX, .required = must, .doc = text \
+  }
+#define CONDITIONER_ACTIVATION_ROW(setting, owner, member, standard, text)          \
+  {                                                                                 \
+    .name = setting, .type = BOLTZ_FIELD_CHOICE, .offset = offsetof(owner, member), \
+    .def_text = standard, .choices = boltz_activation_names, .doc = text            \
+  }
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef LAYER_COUPLING_H
 #define LAYER_COUPLING_H
 
-#include "core/nn/mlp.h"
+#include "core/layer/conditioner.h"
 
 /** The two networks of a coupling. */
 struct coupling_nets {
@@ -19,26 +19,11 @@ struct affine_coupling {
 
 /** Rows for the member `nets` of a settings struct; `must`: hidden is required. */
 #define COUPLING_NETS_ROWS(owner, must, hidden_doc)                                             \
-  {.name = "hidden",                                                                            \
-   .type = BOLTZ_FIELD_INTS,                                                                    \
-   .offset = offsetof(owner, nets.hidden),                                                      \
-   .def = -1,                                                                                   \
-   .low = 1,                                                                                    \
-   .high = BOLTZ_WIDTH_MAX,                                                                     \
-   .required = must,                                                                            \
-   .doc = hidden_doc},                                                                          \
-      {.name = "scale_activation",                                                              \
-       .type = BOLTZ_FIELD_CHOICE,                                                              \
-       .offset = offsetof(owner, nets.scale_activation),                                        \
-       .def_text = "relu",                                                                      \
-       .choices = boltz_activation_names,                                                       \
-       .doc = "activation of the network of r"},                                                \
-      {.name = "shift_activation",                                                              \
-       .type = BOLTZ_FIELD_CHOICE,                                                              \
-       .offset = offsetof(owner, nets.shift_activation),                                        \
-       .def_text = "tanh",                                                                      \
-       .choices = boltz_activation_names,                                                       \
-       .doc = "activation of the network of t"},                                                \
+  CONDITIONER_HIDDEN_ROW(owner, nets.hidden, must, hidden_doc),                                 \
+      CONDITIONER_ACTIVATION_ROW("scale_activation", owner, nets.scale_activation, "relu",      \
+                                 "activation of the network of r"),                             \
+      CONDITIONER_ACTIVATION_ROW("shift_activation", owner, nets.shift_activation, "tanh",      \
+                                 "activation of the network of t"),                             \
   {                                                                                             \
     .name = "scale_cap", .type = BOLTZ_FIELD_DOUBLE, .offset = offsetof(owner, nets.scale_cap), \
     .def = 1, .low = 0, .high = 1e3, .doc = "c: |s| stays below it; 0: no cap"                  \

@@ -141,32 +141,11 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
   return FLOPS_A_COORDINATE * (double)((const struct interval *)layer->settings)->coordinates.n;
 }
 
-#define OFFSET(member) offsetof(struct interval, member)
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates, from 0, that come to live in an interval"},
-    {.name = "low",
-     .type = BOLTZ_FIELD_DOUBLES,
-     .offset = OFFSET(low),
-     .def = -1,
-     .low = -1e300,
-     .high = 1e300,
-     .required = true,
-     .doc = "lower end of each"},
-    {.name = "high",
-     .type = BOLTZ_FIELD_DOUBLES,
-     .offset = OFFSET(high),
-     .def = -1,
-     .low = -1e300,
-     .high = 1e300,
-     .required = true,
-     .doc = "upper end of each"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct interval, coordinates, true,
+                          "coordinates, from 0, that come to live in an interval"),
+    BOLTZ_END_ROW("low", struct interval, low, "lower end of each"),
+    BOLTZ_END_ROW("high", struct interval, high, "upper end of each"),
     BOLTZ_FIELDS_END,
 };
 

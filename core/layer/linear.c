@@ -360,20 +360,12 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
   return 4 * d * d;
 }
 
-#define OFFSET(member) offsetof(struct linear, member)
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "coordinates, from 0, that are mixed; empty: all"},
-    {.name = "permutation",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(permutation),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "P: which of the mixed coordinates, from 0, comes to each place; empty: its own"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct linear, coordinates, false,
+                          "coordinates, from 0, that are mixed; empty: all"),
+    BOLTZ_COORDINATES_ROW(
+        "permutation", struct linear, permutation, false,
+        "P: which of the mixed coordinates, from 0, comes to each place; empty: its own"),
     BOLTZ_FIELDS_END,
 };
 

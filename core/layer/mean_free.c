@@ -97,12 +97,8 @@ static const struct boltz_field fields[] = {
      .high = BOLTZ_DIM_MAX,
      .required = true,
      .doc = "coordinates of a particle"},
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "coordinates, from 0, particle after particle; empty: all"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct mean_free, coordinates, false,
+                          "coordinates, from 0, particle after particle; empty: all"),
     BOLTZ_FIELDS_END,
 };
 

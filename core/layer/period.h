@@ -4,6 +4,11 @@
 
 #include "core/base/vmath.h"
 
+/** Where a coordinate's period starts, and how long it is. */
+struct boltz_period {
+  double low, width;
+};
+
 /** x less whole periods, in [low, low + width]; x itself where it lies in [low, low + width). */
 BOLTZ_INLINE double boltz_wrap(double x, double low, double width) {
   const double turns = (x - low) / width;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "boltz/layer.h"
+#include "core/base/coordinates.h"
 
 struct permute {
   struct boltz_ints order;
@@ -93,14 +94,8 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
 }
 
 static const struct boltz_field fields[] = {
-    {.name = "order",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = offsetof(struct permute, order),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "which coordinate, from 0, comes to each place; all of them"},
+    BOLTZ_COORDINATES_ROW("order", struct permute, order, true,
+                          "which coordinate, from 0, comes to each place; all of them"),
     BOLTZ_FIELDS_END,
 };
 

@@ -318,12 +318,9 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
 
 #define OFFSET(member) offsetof(struct polar, member)
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "coordinates, from 0, in pairs of a radius' latent and an angle; empty: all"},
+    BOLTZ_COORDINATES_ROW(
+        "coordinates", struct polar, coordinates, false,
+        "coordinates, from 0, in pairs of a radius' latent and an angle; empty: all"),
     {.name = "relative",
      .type = BOLTZ_FIELD_BOOL,
      .offset = OFFSET(relative),

@@ -18,18 +18,14 @@ struct relative {
   struct boltz_ints coordinates, to;
 };
 
-/* The period of a coordinate; width 0: it is real. */
-struct period {
-  double low, width;
-};
-
+/* The period of both; its width is 0 where they are real. */
 static enum boltz_status check_pair(const struct boltz_layer *layer, int64_t j, int64_t to,
-                                    struct period *period) {
+                                    struct boltz_period *period) {
   const struct boltz_domain *own = &layer->domain[j], *other = &layer->domain[to];
   const double width = own->high - own->low;
-  *period = (struct period){0};
+  *period = (struct boltz_period){0};
   if (own->type == BOLTZ_REAL && other->type == BOLTZ_REAL) return BOLTZ_OK;
-  *period = (struct period){own->low, width};
+  *period = (struct boltz_period){own->low, width};
   if (own->type == BOLTZ_PERIODIC && other->type == BOLTZ_PERIODIC &&
       width == other->high - other->low)
     return BOLTZ_OK;
@@ -62,7 +58,7 @@ static enum boltz_status check_order(const struct relative *s, int dim, struct b
 
 static enum boltz_status build(struct boltz_layer *layer, struct boltz_arena *arena) {
   const struct relative *s = layer->settings;
-  struct period *period = BOLTZ_NEW_ARRAY(arena, s->coordinates.n + 1, struct period);
+  struct boltz_period *period = BOLTZ_NEW_ARRAY(arena, s->coordinates.n + 1, struct boltz_period);
   if (!period) return BOLTZ_NO_MEMORY;
   BOLTZ_TRY(check_order(s, layer->dim, arena));
   for (size_t k = 0; k < s->to.n; k++)
@@ -76,7 +72,7 @@ static void domains(const struct boltz_layer *layer, struct boltz_domain *domain
   (void)layer, (void)domain;
 }
 
-BOLTZ_VECTORISED static void add(double sign, const struct period *period, size_t n,
+BOLTZ_VECTORISED static void add(double sign, const struct boltz_period *period, size_t n,
                                  const double *restrict to, double *restrict x) {
   const double low = period->low, width = period->width;
   if (width > 0)
@@ -88,7 +84,7 @@ BOLTZ_VECTORISED static void add(double sign, const struct period *period, size_
 static void move(const struct boltz_layer *layer, enum boltz_direction direction,
                  struct boltz_batch *x) {
   const struct relative *s = layer->settings;
-  const struct period *period = layer->plan;
+  const struct boltz_period *period = layer->plan;
   const bool to_x = direction == BOLTZ_TO_X;
   for (size_t step = 0; step < s->to.n; step++) {
     const size_t k = to_x ? step : s->to.n - 1 - step;
@@ -117,7 +113,7 @@ static void backward(const struct boltz_layer *layer, const struct boltz_weights
                      enum boltz_direction direction, void *tape, struct boltz_batch *x,
                      struct boltz_batch *g, const double *glog_det, float *gw,
                      struct boltz_arena *scratch) {
-  static const struct period none;
+  static const struct boltz_period none;
   const struct relative *s = layer->settings;
   const bool to_x = direction == BOLTZ_TO_X;
   (void)w, (void)glog_det, (void)gw, (void)scratch;
@@ -134,24 +130,11 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
   return 8.0 * (double)((const struct relative *)layer->settings)->coordinates.n;
 }
 
-#define OFFSET(member) offsetof(struct relative, member)
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates, from 0, that are told from others, one after the other"},
-    {.name = "to",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(to),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "what each of them is relative to: none that comes later in coordinates"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct relative, coordinates, true,
+                          "coordinates, from 0, that are told from others, one after the other"),
+    BOLTZ_COORDINATES_ROW("to", struct relative, to, true,
+                          "what each of them is relative to: none that comes later in coordinates"),
     BOLTZ_FIELDS_END,
 };
 

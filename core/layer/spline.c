@@ -113,12 +113,8 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
 
 #define OFFSET(member) offsetof(struct spline, member)
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(coordinates),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "coordinates, from 0, that go through curves; empty: all"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct spline, coordinates, false,
+                          "coordinates, from 0, that go through curves; empty: all"),
     {.name = "bins",
      .type = BOLTZ_FIELD_INT,
      .offset = OFFSET(bins),

@@ -126,9 +126,6 @@ static void pack(const struct boltz_layer *layer, const float *w, float *packed,
 
 /* ---- Serving ---- */
 
-/* Parameters of a table's edge: with more it would leave the caches. */
-#define TABULATED_MAX 256
-
 /* The curves of all moved coordinates over a grid. */
 struct curves {
   struct boltz_grid grid;
@@ -139,7 +136,7 @@ struct curves {
 static bool has(const struct boltz_layer *layer, enum boltz_precision precision) {
   const struct plan *plan = layer->plan;
   return precision != BOLTZ_TABLE ||
-         (boltz_conditioner_sees_one(&plan->conditioner) && plan->outputs <= TABULATED_MAX);
+         (boltz_conditioner_sees_one(&plan->conditioner) && plan->outputs <= BOLTZ_TABULATED_MAX);
 }
 
 static enum boltz_status tabulate(const struct boltz_layer *layer, const struct boltz_weights *w,
@@ -149,10 +146,9 @@ static enum boltz_status tabulate(const struct boltz_layer *layer, const struct 
   const size_t ld = boltz_kernel_ld(plan->outputs);
   struct curves *curves = *out = BOLTZ_NEW(arena, struct curves);
   if (!curves) return BOLTZ_NO_MEMORY;
-  curves->grid = boltz_conditioner_grid(&plan->conditioner, x);
   curves->width = boltz_rq_table_width(plan->moved[0].spline.bins);
   float *edge = boltz_arena_alloc(arena, BOLTZ_GRID_EDGES, plan->n * curves->width * sizeof *edge);
-  const float *a = boltz_conditioner_edges(&plan->conditioner, &curves->grid, scratch);
+  const float *a = boltz_conditioner_edges(&plan->conditioner, x, &curves->grid, scratch);
   const float *r = edge && a ? boltz_mlp_forward(&plan->net, boltz_layer_packed(layer, w),
                                                  BOLTZ_GRID_EDGES, a, NULL, scratch)
                              : NULL;
@@ -194,11 +190,6 @@ static size_t tape_of(const struct plan *plan, size_t n) {
   return boltz_rq_tape(plan->moved[0].spline.bins, n);
 }
 
-static void fail(struct boltz_batch *x, double *log_det, void **tape) {
-  for (size_t i = 0; i < x->n; i++) log_det[i] = NAN;
-  if (tape) *tape = NULL;
-}
-
 static struct tape *new_tape(const struct plan *plan, size_t n, struct boltz_arena *scratch) {
   struct tape *tape = BOLTZ_NEW(scratch, struct tape);
   if (!tape) return NULL;
@@ -233,15 +224,15 @@ static void apply(const struct boltz_layer *layer, const struct boltz_weights *w
   if (n == 0) return;
   if (w->precision == BOLTZ_TABLE) {
     if (!apply_table(plan, boltz_layer_served(layer, w), direction, x, log_det, scratch))
-      fail(x, log_det, tape_out);
+      boltz_conditioner_fail(x, log_det, tape_out);
     return;
   }
   if (tape_out) {
     *tape_out = tape = new_tape(plan, n, scratch);
-    if (!tape) return fail(x, log_det, tape_out);
+    if (!tape) return boltz_conditioner_fail(x, log_det, tape_out);
   }
   const float *r = ask(layer, w, x, tape, scratch);
-  if (!r) return fail(x, log_det, tape_out);
+  if (!r) return boltz_conditioner_fail(x, log_det, tape_out);
   for (size_t m = 0; m < plan->n; m++) {
     const struct moved *moved = &plan->moved[m];
     double *column = x->col[moved->coordinate];
@@ -284,30 +275,12 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
 
 #define OFFSET(member) offsetof(struct spline_coupling, member)
 static const struct boltz_field fields[] = {
-    {.name = "fixed",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(fixed),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates, from 0, that the network sees"},
-    {.name = "moved",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(moved),
-     .def = -1,
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .required = true,
-     .doc = "coordinates that go through curves"},
-    {.name = "hidden",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = OFFSET(hidden),
-     .def = -1,
-     .low = 1,
-     .high = BOLTZ_WIDTH_MAX,
-     .required = true,
-     .doc = "widths of the hidden layers of the network, 1 to 64 of them"},
+    BOLTZ_COORDINATES_ROW("fixed", struct spline_coupling, fixed, true,
+                          "coordinates, from 0, that the network sees"),
+    BOLTZ_COORDINATES_ROW("moved", struct spline_coupling, moved, true,
+                          "coordinates that go through curves"),
+    CONDITIONER_HIDDEN_ROW(struct spline_coupling, hidden, true,
+                           "widths of the hidden layers of the network, 1 to 64 of them"),
     {.name = "lattice",
      .type = BOLTZ_FIELD_INTS,
      .offset = OFFSET(lattice.sides),
@@ -323,12 +296,8 @@ static const struct boltz_field fields[] = {
      .high = BOLTZ_DIM_MAX,
      .unit = "sites",
      .doc = "on a lattice: how far along each axis a site's network sees"},
-    {.name = "activation",
-     .type = BOLTZ_FIELD_CHOICE,
-     .offset = OFFSET(activation),
-     .def_text = "silu",
-     .choices = boltz_activation_names,
-     .doc = "activation of the network"},
+    CONDITIONER_ACTIVATION_ROW("activation", struct spline_coupling, activation, "silu",
+                               "activation of the network"),
     {.name = "bins",
      .type = BOLTZ_FIELD_INT,
      .offset = OFFSET(bins),

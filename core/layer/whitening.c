@@ -322,12 +322,8 @@ static double flops(const struct boltz_layer *layer, enum boltz_precision precis
 }
 
 static const struct boltz_field fields[] = {
-    {.name = "coordinates",
-     .type = BOLTZ_FIELD_INTS,
-     .offset = offsetof(struct whitening, coordinates),
-     .low = 0,
-     .high = BOLTZ_DIM_MAX - 1,
-     .doc = "coordinates, from 0, that are whitened together; empty: all"},
+    BOLTZ_COORDINATES_ROW("coordinates", struct whitening, coordinates, false,
+                          "coordinates, from 0, that are whitened together; empty: all"),
     BOLTZ_FIELDS_END,
 };
 

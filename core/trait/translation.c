@@ -33,11 +33,9 @@ static void shift(struct search *s, int64_t k, double step) {
   for (int64_t site = 0; site < s->sites; site++) {
     const double *x = s->trial.x.col[site * s->width + k];
     double *y = s->trial.y.col[site * s->width + k];
-    for (int i = 0; i < TRIAL_POINTS; i++) {
-      y[i] = x[i] + step * (domain->high - domain->low);
-      if (y[i] >= domain->high) y[i] -= domain->high - domain->low;
-    }
+    for (int i = 0; i < TRIAL_POINTS; i++) y[i] = x[i] + step * (domain->high - domain->low);
   }
+  boltz_energy_wrap(s->trial.energy, &s->trial.y);
 }
 
 static bool is_a_symmetry(struct search *s) {
@@ -66,8 +64,10 @@ static struct boltz_batch next_of(const struct search *s, int64_t site, double *
 static void leave(const struct search *s, int64_t site, double *du) {
   const struct boltz_energy *energy = s->trial.energy;
   const struct boltz_batch moved = next_of(s, site, s->moved.col);
+  const struct boltz_mark mark = boltz_arena_mark(s->trial.scratch);
   energy->kind->difference(energy->settings, energy->temperature, &s->trial.y, (int)site, &moved,
                            du, s->trial.scratch);
+  boltz_arena_release(s->trial.scratch, mark);
 }
 
 static int ascending(const void *a, const void *b) {

@@ -149,6 +149,9 @@ void boltz_energy_wrap(const struct boltz_energy *energy, struct boltz_batch *x)
 /** Index of the coordinate "x<j>" (0-based), or -1. */
 int boltz_energy_coordinate(const struct boltz_energy *energy, const char *name);
 
+/** The coordinates' names for who mistyped one: "x1", "x1, x2", "x1 … x76". Returns the length. */
+size_t boltz_energy_list_coordinates(const struct boltz_energy *energy, char *text, size_t size);
+
 /** The variable of that name, NULL when the energy has none. "energy" is not among them: callers
  * have it. */
 const struct boltz_variable *boltz_energy_variable(const struct boltz_energy *energy,

@@ -36,12 +36,15 @@ struct boltz_doubles {
   double *v;
 };
 
+/** `def` of a list: an empty one is refused. */
+#define BOLTZ_NOT_EMPTY (-1)
+
 /** One setting. `low` and `high` bound numbers, every element of a list, and a text's length. */
 struct boltz_field {
   const char *name;
   enum boltz_field_type type;
   size_t offset;
-  double def; /* default of a number or a bool (0/1); lists are empty by default */
+  double def; /* default of a number or a bool (0/1); of a list, BOLTZ_NOT_EMPTY or 0 */
   double low, high;
   const char *def_text;       /* default of a text or a choice */
   const char *const *choices; /* NULL-ended, for a choice */

@@ -18,6 +18,10 @@ enum boltz_precision {
 
 #define BOLTZ_PRECISIONS 4
 
+/** Parameters of a spline coupling that has a table, at most: with more it would leave the caches.
+ */
+#define BOLTZ_TABULATED_MAX 256
+
 /** "fp32", "bf16", "int8", "table", NULL: the names, in the order of the enum. */
 extern const char *const boltz_precision_names[];
 

@@ -45,8 +45,8 @@ enum boltz_status boltz_train_new(const struct boltz_flow *flow, const struct bo
 /**
  * One step is four rounds, each of independent pieces; a round starts when the one before it is
  * wholly done.
- *   1. look(s), s in [0, BOLTZ_TRAIN_SHARDS): where the latents' samples are, some rows a call,
- * true while the shard has more; only where boltz_train_looks(), for J_RC
+ *   1. look(s), s in [0, BOLTZ_TRAIN_SHARDS), where boltz_train_looks(), for J_RC: where the
+ *      latents' samples are, some rows a call, true while the shard has more
  *   2. shard(s), s in [0, BOLTZ_TRAIN_SHARDS): some layers of a tile a call, true while the shard
  *      has more; until then what it is working on stays in the arena, which is its own meanwhile
  *   3. reduce(p), p in [0, pieces): adds the shards up, one piece of the weights a call

@@ -116,9 +116,7 @@ static int find_name(const void *of, const char *name) {
 
 /* "x1 … x76, energy, d" */
 static void list_names(const struct boltz_energy *energy, char *out, size_t size) {
-  const char *ends = energy->dim == 1 ? "" : energy->dim == 2 ? ", x2" : " … x";
-  size_t used = (size_t)snprintf(out, size, "x1%s", ends);
-  if (energy->dim > 2) used += (size_t)snprintf(out + used, size - used, "%d", energy->dim);
+  size_t used = boltz_energy_list_coordinates(energy, out, size);
   used += (size_t)snprintf(out + used, size - used, ", energy");
   const struct boltz_variable *variable;
   for (int k = 0; (variable = boltz_energy_variable_at(energy, k)) && used < size; k++)

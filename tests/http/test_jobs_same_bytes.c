@@ -10,11 +10,18 @@ static void digest_of(const struct daemon *daemon, const char *body, char digest
   answer_free(&job);
 }
 
+/* J_RC is of the whole batch, which every worker sees a part of. */
+#define SPREAD "\"rc\":1,\"rc_of\":\"x1\",\"rc_low\":-2,\"rc_high\":2"
+#define SPREADING_JOB                                                                            \
+  "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"seed\":3," SMALL_FLOW \
+  ",\"stages\":[{\"steps\":60,\"batch\":300,\"ml\":0,\"kl\":1," SPREAD "}]}"
+
 /* Data by replica exchange are part of it. */
 static void any_number_of_workers_trains_the_same_bytes(void) {
-  char two[65], other[65];
+  char two[65], other[65], spread[65];
   digest_of(&server, SHORT_JOB("11"), two);
   digest_of(&server, SHORT_JOB("12"), other);
+  digest_of(&server, SPREADING_JOB, spread);
   CHECK(strcmp(other, two) != 0);
   for (int workers = 1; workers <= 3; workers += 2) {
     struct daemon mine;
@@ -23,6 +30,8 @@ static void any_number_of_workers_trains_the_same_bytes(void) {
     CHECK(daemon_start(&mine, workers, NULL));
     digest_of(&mine, SHORT_JOB("11"), digest);
     CHECK_TEXT(digest, two);
+    digest_of(&mine, SPREADING_JOB, digest);
+    CHECK_TEXT(digest, spread);
     daemon_end(&mine);
   }
 }
@@ -56,7 +65,8 @@ static void a_killed_training_goes_on_to_the_same_bytes(void) {
   static const char body[] =
       "{\"kind\":\"train\",\"model\":\"example-double-well\",\"serve\":false,\"seed\":"
       "21," SMALL_FLOW
-      ",\"checkpoint_every\":40,\"stages\":[{\"steps\":400,\"batch\":1000,\"ml\":1,\"kl\":1}]}";
+      ",\"checkpoint_every\":40,\"stages\":[{\"steps\":400,\"batch\":1000,\"ml\":1,\"kl\":1," SPREAD
+      "}]}";
   char quiet[65], id[40], path[96];
   digest_of(&server, body, quiet);
   struct daemon victim;
